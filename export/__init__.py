@@ -1,0 +1,1 @@
+"""From Keras models to a bundle of ONNX graphs."""
