@@ -1,0 +1,31 @@
+"""Writes the two graphs between a frame and the detector: ``faces.onnx`` and ``crop.onnx``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowtell.export._graph_builder import save
+from flowtell.export.crop_graph import crop_graph
+from flowtell.export.faces_graph import faces_graph
+
+__all__ = ["write_capture_graphs"]
+
+DEFAULT_FACE_SCORE_THRESHOLD = 0.6
+
+
+def write_capture_graphs(
+    folder: Path, crop_size: int, face_score_threshold: float = DEFAULT_FACE_SCORE_THRESHOLD
+) -> None:
+    """Write ``faces.onnx`` and ``crop.onnx`` into a folder that exists.
+
+    Args:
+        folder: where to.
+        crop_size: S, side of the crop in px, a positive multiple of 64.
+        face_score_threshold: lowest face score that ``faces.onnx`` gives out.
+
+    Raises:
+        ValueError: a size or threshold out of range.
+        FileNotFoundError: the distribution that carries YuNet is not installed.
+    """
+    save(faces_graph(face_score_threshold), folder / "faces.onnx")
+    save(crop_graph(crop_size), folder / "crop.onnx")
