@@ -1,0 +1,1 @@
+"""The networks, each written once, in Keras 3 with `keras.ops` alone."""
