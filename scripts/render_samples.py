@@ -120,7 +120,8 @@ def bump(x: Array, y: Array, centre: tuple[float, float], radius_x: float, radiu
 def smooth_step(value: Array) -> Array:
     """0 below 0, 1 above 1, with zero slope at both ends."""
     value = np.clip(value, 0.0, 1.0)
-    return value * value * (3 - 2 * value)
+    step: Array = value * value * (3 - 2 * value)
+    return step
 
 
 def head_coordinates(pose: Pose) -> tuple[Array, Array]:
@@ -193,7 +194,8 @@ def look_up(portrait: NDArray[np.uint8], x: Array, y: Array, pose: Pose) -> Arra
 
 def shrink(image: Array) -> Array:
     """Average a supersampled picture or mask down to the size of a frame."""
-    return cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+    shrunk: Array = cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+    return shrunk
 
 
 def sensor_noise(index: int) -> Array:

@@ -1,0 +1,65 @@
+# Every target does its own set-up: a virtual environment in .venv, made once, with what the target needs.
+# `make demo` installs the runtime only; `make test` and the others install everything that development needs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build/cpp
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Words for pytest, as in: make test ARGS="-k samples"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format cpp clean distclean
+
+help: ## Say what the targets do
+	@echo "Targets (PYTHON=/path/to/python chooses the interpreter: 3.11, 3.12 or 3.13):"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
+		printf '%-16s %s\n' "$$target" "$$what"; done
+
+demo: $(VENV)/.has-demo ## Judge the two bundled videos, print a table and draw demo.png
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.has-dev ## Run every test; ARGS="..." goes to pytest
+	@command -v cmake >/dev/null && { command -v c++ || command -v g++ || command -v clang++; } >/dev/null \
+		|| echo "No cmake or no C++ compiler here: the tests of the C library are skipped."
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.has-dev ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format' to lay these files out."; exit 1; }
+	@$(BIN)/mypy
+
+format: $(VENV)/.has-dev ## Lay the code out and mend what can be mended without thought
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+	@if command -v clang-format >/dev/null; then git ls-files '*.h' '*.c' '*.cpp' | xargs clang-format -i; \
+		else echo "No clang-format here: C and C++ files stay as they are."; fi
+
+cpp: ## Build and test the C library in build/cpp
+	@command -v cmake >/dev/null || { echo "make cpp needs cmake 3.21 or newer and a C++17 compiler."; exit 1; }
+	cmake -S . -B $(BUILD) -DFLOWTELL_BUILD_TESTS=ON
+	cmake --build $(BUILD)
+	ctest --test-dir $(BUILD) --output-on-failure
+
+clean: ## Remove what was built, and caches
+	rm -rf build dist demo.png .coverage .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## The same, and the virtual environment
+	rm -rf $(VENV) flowtell.egg-info
+
+$(BIN)/python:
+	@scripts/make_venv.sh $(VENV) $(PYTHON)
+
+# An empty file says that an installation is complete and newer than pyproject.toml.
+$(VENV)/.has-demo: pyproject.toml | $(BIN)/python
+	@[ $(VENV)/.has-dev -nt pyproject.toml ] || { \
+		echo "Installing the runtime into $(VENV); the first time downloads about 55 MB."; \
+		$(BIN)/python -m pip install -q -e '.[cpu,plot]'; }
+	@touch $@
+
+$(VENV)/.has-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing everything for development into $(VENV); the first time takes some minutes."
+	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@
