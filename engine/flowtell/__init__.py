@@ -1,1 +1,27 @@
-"""flowtell."""
+"""flowtell tells whether the face in a video was manipulated, from its optical flow.
+
+>>> import flowtell
+>>> detector = flowtell.Detector.open()
+>>> result = detector.detect("clip.mp4")
+>>> print(result.verdict, result.fake_probability)
+"""
+
+from ._bundle import Bundle, default_bundle_path
+from ._clips import FaceClip
+from ._errors import BundleError, DecodeError, FlowtellError, InputError, ProviderError
+from ._pipeline import Progress, iter_face_clips
+from ._version import __version__
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "DecodeError",
+    "FaceClip",
+    "FlowtellError",
+    "InputError",
+    "Progress",
+    "ProviderError",
+    "__version__",
+    "default_bundle_path",
+    "iter_face_clips",
+]

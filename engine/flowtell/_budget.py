@@ -1,0 +1,63 @@
+"""Keeps N of a stream of unknown length, evenly spread, without looking ahead."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Generic, TypeVar
+
+from ._errors import InputError
+
+__all__ = ["MAX_CLIPS_LIMIT", "EvenSample", "require_clip_budget"]
+
+T = TypeVar("T")
+
+MAX_CLIPS_LIMIT = 256
+"""A budget's clips wait for the end of the file: 3.3 MB each with S = 256 and T = 16, 0.86 GB in all."""
+
+_GOLDEN = 2654435769
+"""2**32 over the golden ratio, rounded to odd."""
+
+
+class EvenSample(Generic[T]):
+    """Keeps at most `size` of the items offered, spread evenly over all that were.
+
+    Item i has the rank `i * _GOLDEN mod 2**32` and the lowest ranks stay. These are multiples of the golden
+    ratio modulo 1, so those below any bound are evenly spaced (the three-gap theorem: gaps of at most three
+    lengths), and no rhythm in the stream, such as two faces taking turns, can fall in step with the choice.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: list[tuple[int, int, T]] = []
+        self.offered = 0
+
+    def offer(self, item: T) -> None:
+        """Take the next item of the stream."""
+        index = self.offered
+        self.offered += 1
+        rank = (index * _GOLDEN) % (1 << 32)
+        entry = (-rank, index, item)
+        if len(self._kept) < self._size:
+            heapq.heappush(self._kept, entry)
+        else:
+            heapq.heappushpop(self._kept, entry)
+
+    def items(self) -> list[T]:
+        """Return what is kept, in the order it was offered."""
+        return [item for _, _, item in sorted(self._kept, key=lambda entry: entry[1])]
+
+
+def require_clip_budget(max_clips: int | None) -> int | None:
+    """Return `max_clips` if it is None or an integer from 1 to 256.
+
+    Raises:
+        InputError: where it is not.
+    """
+    if max_clips is None:
+        return None
+    if isinstance(max_clips, bool) or not isinstance(max_clips, int) or not 1 <= max_clips <= MAX_CLIPS_LIMIT:
+        raise InputError(
+            f"the number of clips must be an integer from 1 to {MAX_CLIPS_LIMIT}, not {max_clips!r}; "
+            "leave it out to judge every clip"
+        )
+    return max_clips

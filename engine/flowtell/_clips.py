@@ -1,0 +1,216 @@
+"""Turns frames, pushed one at a time, into face clips: T+1 consecutive crops of one face in one unmoving box.
+
+A face is looked for at the start of a clip and checked at its end, not on every frame. What is held is one
+frame and at most T+1 crops a face, however long the video is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._decode import Frame
+from ._faces import Box, Cropper, Face, FaceFinder, square_box
+from ._tracks import OpenClip, Track, is_same_face, match_faces
+
+__all__ = ["ClipMaker", "FaceClip", "is_shot_cut"]
+
+MIN_PAIRS = 4
+"""A clip of fewer frame pairs is dropped."""
+
+MIN_FACE_PX = 64
+"""Longer side of a face below which it is not judged."""
+
+_LOOK_AGAIN_FRAMES = MIN_PAIRS
+"""With a face missing, one frame in so many is searched: a face seen for less could not be judged anyway."""
+
+_LOST_AFTER_S = 1.0
+"""A face out of sight for longer begins a new track when it comes back."""
+
+_HELD_SHARE = 0.85
+"""Share of a face's area that must lie in the clip's box for the face to count as in it."""
+
+_CUT_LEVELS = 36
+"""Mean difference of two consecutive signatures, in levels of 255, from which the shot has changed."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceClip:
+    """Consecutive frames of one tracked face, all cropped with the same box.
+
+    Attributes:
+        track: number of the face in its file, from 0.
+        start_s: presentation time of the first frame, in seconds.
+        end_s: presentation time of the last frame, in seconds.
+        box: (x, y, w, h) in px of the upright frame, even, square; may reach outside the frame.
+        frames: `uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T.
+    """
+
+    track: int
+    start_s: float
+    end_s: float
+    box: Box
+    frames: NDArray[np.uint8]
+
+
+class ClipMaker:
+    """Takes the frames of one video in order and gives back the face clips as they complete.
+
+    Attributes:
+        frames: distinct frames pushed so far (exact duplicates of the previous frame are skipped).
+        pairs: frame pairs on which a face was followed, those of dropped clips included.
+        small_faces: faces seen that were under 64 px.
+        found_faces: faces seen that were not.
+    """
+
+    def __init__(self, finder: FaceFinder, cropper: Cropper, pairs_per_clip: int, margin: float) -> None:
+        self._finder = finder
+        self._cropper = cropper
+        self._pairs_per_clip = pairs_per_clip
+        self._margin = margin
+        self._tracks: list[Track] = []
+        self._next_number = 0
+        self._previous: NDArray[np.uint8] | None = None
+        self._frames_since_look = _LOOK_AGAIN_FRAMES
+        self._shot_changed = False
+        self.frames = 0
+        self.pairs = 0
+        self.small_faces = 0
+        self.found_faces = 0
+
+    def push(self, frame: Frame) -> list[FaceClip]:
+        """Take the next frame; return the clips that it completed, in the order of their tracks."""
+        image = frame.image
+        if self._previous is not None and np.array_equal(image, self._previous):
+            return []
+        done: list[FaceClip] = []
+        if self._previous is not None and image.shape != self._previous.shape:
+            done += self.finish()
+        self._previous = image
+        self.frames += 1
+        self._frames_since_look += 1
+        done += self._grow(frame)
+        if self._is_look_due():
+            done += self._look(frame)
+        return done
+
+    def finish(self) -> list[FaceClip]:
+        """Close every clip that is still growing (the video ended or its frames changed size)."""
+        done = [clip for track in self._tracks for clip in self._close_checked(track)]
+        self._tracks = []
+        self._frames_since_look = _LOOK_AGAIN_FRAMES
+        return done
+
+    def _grow(self, frame: Frame) -> list[FaceClip]:
+        """Add the frame to every open clip; a shot cut closes the clip before it and ends the track."""
+        done: list[FaceClip] = []
+        ended: list[Track] = []
+        for track in self._tracks:
+            clip = track.clip
+            if clip is None:
+                continue
+            crop = self._cropper.cut(frame.image, clip.box)
+            if is_shot_cut(clip.signature, crop.signature):
+                done += self._close_checked(track)
+                ended.append(track)
+            else:
+                clip.append(frame.time_s, crop)
+        if ended:
+            self._tracks = [track for track in self._tracks if track not in ended]
+            self._shot_changed = True
+        return done
+
+    def _is_look_due(self) -> bool:
+        clips = [track.clip for track in self._tracks]
+        full = any(clip is not None and clip.pairs == self._pairs_per_clip for clip in clips)
+        if full or self._shot_changed:
+            return True
+        return (not clips or None in clips) and self._frames_since_look >= _LOOK_AGAIN_FRAMES
+
+    def _look(self, frame: Frame) -> list[FaceClip]:
+        """Search the frame: check the clips that end here, begin the next ones, meet new faces."""
+        self._shot_changed = False
+        self._frames_since_look = 0
+        found = self._finder.find(frame.image)
+        faces = [face for face in found if face.size_px >= MIN_FACE_PX]
+        self.small_faces += len(found) - len(faces)
+        self.found_faces += len(faces)
+        matches = match_faces(self._tracks, faces, self._margin)
+        done: list[FaceClip] = []
+        for index, track in enumerate(self._tracks):
+            face = faces[matches[index]] if index in matches else None
+            if face is not None:
+                track.seen_s = frame.time_s
+            clip = track.clip
+            if clip is not None and clip.pairs < self._pairs_per_clip:
+                continue
+            if clip is not None:
+                held = face is not None and face.share_inside(clip.box) >= _HELD_SHARE
+                done += self._close(track) if held else self._close_checked(track)
+            if face is not None:
+                self._begin(track, face, frame)
+        self._tracks = [
+            track for track in self._tracks if track.clip or frame.time_s - track.seen_s <= _LOST_AFTER_S
+        ]
+        for index, face in enumerate(faces):
+            if index not in matches.values():
+                track = Track(self._next_number, face, frame.time_s)
+                self._next_number += 1
+                self._tracks.append(track)
+                self._begin(track, face, frame)
+        return done
+
+    def _begin(self, track: Track, face: Face, frame: Frame) -> None:
+        track.face = face
+        box = square_box(face, self._margin)
+        track.clip = OpenClip.begin(box, face, frame.time_s, self._cropper.cut(frame.image, box))
+
+    def _close_checked(self, track: Track) -> list[FaceClip]:
+        """Close the track's clip after its last frame in which the face is still in the box.
+
+        The frames themselves are gone, so the face is looked for in the crops.
+        """
+        clip = track.clip
+        if clip is not None:
+            last = clip.pairs
+            while last >= MIN_PAIRS and not self._holds_face(clip, clip.images[last]):
+                last -= 1
+            clip.keep(last + 1)
+        return self._close(track)
+
+    def _holds_face(self, clip: OpenClip, crop: NDArray[np.uint8]) -> bool:
+        left, top, side, _ = clip.box
+        scale = side / crop.shape[0]
+        faces = [
+            Face(left + face.x * scale, top + face.y * scale, face.w * scale, face.h * scale, face.score)
+            for face in self._finder.find(crop)
+        ]
+        return any(
+            face.share_inside(clip.box) >= _HELD_SHARE and is_same_face(face, clip.face, self._margin)
+            for face in faces
+        )
+
+    def _close(self, track: Track) -> list[FaceClip]:
+        clip, track.clip = track.clip, None
+        if clip is None:
+            return []
+        self.pairs += clip.pairs
+        if clip.pairs < MIN_PAIRS:
+            return []
+        frames = np.stack(clip.images)
+        return [FaceClip(track.number, clip.times_s[0], clip.times_s[-1], clip.box, frames)]
+
+
+def is_shot_cut(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
+    """Tell whether two consecutive crops of one box show different shots.
+
+    Args:
+        before: `uint8 [8, 8, 3]`, signature of the earlier crop.
+        after: the same of the later one.
+
+    Whole-number arithmetic only, so that every host decides alike.
+    """
+    difference = np.abs(before.astype(np.int32) - after.astype(np.int32)).sum()
+    return bool(difference >= _CUT_LEVELS * before.size)

@@ -1,0 +1,216 @@
+"""Decodes a video file into RGB frames with their times, and tells a broken file from one that ends.
+
+PyAV (FFmpeg) reads; a whitelist of containers keeps out formats that open other files (playlists) or that
+draw text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import DecodeError
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["Frame", "MediaFacts", "VideoReader"]
+
+MAX_SIDE_PX = 8192
+MAX_FRAME_PX = 8192 * 4320
+"""8K in both its shapes, 7680x4320 and 8192x4320: 106 MB a frame in RGB."""
+
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,ogg,asf,gif,"
+    "yuv4mpegpipe,ivf,mxf,dv,rm,nut,obu,mjpeg"
+)
+_MAX_BROKEN_AT_START = 250
+"""A recording cut from a broadcast begins inside a group of pictures: at 25 fps this is 10 s without a start."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        image: `uint8 [H, W, 3]`, RGB, upright (rotation metadata applied), C-contiguous.
+        time_s: presentation time in seconds from the start of the video stream.
+    """
+
+    image: NDArray[np.uint8]
+    time_s: float
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What the file says of itself before it is decoded; `duration_s` may be missing, and may be wrong."""
+
+    duration_s: float | None
+
+
+class VideoReader:
+    """Iterates over the frames of the first good video stream of one file, once.
+
+    Colours are converted by the matrix and range that the stream states, BT.601 limited where it states none;
+    10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order.
+    Use as a context manager; leaving it closes the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open `path`.
+
+        Raises:
+            DecodeError: `undecodable` where it is missing, no media file, or has no video; `too_large` where
+                its frames have a side over 8192 px or more than 8192x4320 px.
+        """
+        import av
+
+        self._av = av
+        file = Path(path)
+        try:
+            if not file.is_file():
+                missing = "is not a file" if file.exists() else "does not exist"
+                raise DecodeError("undecodable", f"'{file}' {missing}")
+            self._container = av.open(
+                f"file:{file.absolute()}",
+                container_options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+                metadata_errors="replace",
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
+        try:
+            self._stream = self._best_stream()
+            context = self._stream.codec_context
+            _require_size(context.width, context.height)
+        except DecodeError:
+            self._container.close()
+            raise
+        # one thread: the cores belong to the detector, and broken streams then break alike every time
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_FRAME_PX)}
+        base = self._stream.time_base
+        self._time_base = float(base) if base else 0.0
+        self._start = self._stream.start_time or 0
+        self.facts = MediaFacts(self._stated_duration_s())
+
+    def __enter__(self) -> VideoReader:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames until the stream ends.
+
+        Raises:
+            DecodeError: after the last good frame, where the stream breaks or the file stops before it said
+                it would (`truncated`; `undecodable` if there was no good frame), or grows past the limits
+                (`too_large`).
+        """
+        end_s, step_s = 0.0, self._nominal_step_s()
+        any_frame = False
+        for picture in self._pictures():
+            _require_size(picture.width, picture.height)
+            if picture.pts is not None:
+                end_s = (picture.pts - self._start) * self._time_base
+            yield Frame(self._rgb(picture), end_s)
+            end_s += step_s
+            any_frame = True
+        if not any_frame:
+            raise DecodeError("undecodable", "it has a video stream but no picture in it")
+        stated_s = self.facts.duration_s
+        # one second or 5 % covers rounding in headers and a sound track that is a little longer
+        if stated_s is not None and end_s < stated_s - max(1.0, 0.05 * stated_s):
+            raise DecodeError(
+                "truncated", f"its header promises {stated_s:.1f} s but its pictures end at {end_s:.1f} s"
+            )
+
+    def _best_stream(self) -> av.VideoStream:
+        covers = self._av.stream.Disposition.attached_pic
+        for stream in self._container.streams.video:
+            if not stream.disposition & covers:
+                return stream
+        kinds = " and ".join(sorted({stream.type for stream in self._container.streams}))
+        raise DecodeError("undecodable", f"it has no video in it, only {kinds or 'nothing'}")
+
+    def _stated_duration_s(self) -> float | None:
+        if self._stream.duration is not None and self._time_base:
+            return float(self._stream.duration * self._time_base)
+        if self._container.duration is not None and len(self._container.streams) == 1:
+            return float(self._container.duration / self._av.time_base)
+        return None
+
+    def _nominal_step_s(self) -> float:
+        rate = self._stream.average_rate
+        return float(1 / rate) if rate else 0.0
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        """Yield good pictures; stop with a DecodeError at the first damage after a good one.
+
+        A decoder hides damage by inventing pixels, and invented pixels move like nothing real: a picture it
+        marks as corrupt is worth less than none.
+        """
+        broken = 0
+        any_good = False
+        for pictures, damage in self._decoded_packets():
+            for picture in pictures:
+                if picture.is_corrupt:
+                    damage = damage or f"a damaged picture at {picture.time} s"
+                    break
+                any_good = True
+                yield picture
+            if damage is None:
+                continue
+            if any_good:
+                raise DecodeError("truncated", f"the stream is broken: {damage}")
+            broken += 1
+            if broken > _MAX_BROKEN_AT_START:
+                raise DecodeError("undecodable", f"none of its first {broken} packets decodes: {damage}")
+
+    def _decoded_packets(self) -> Iterator[tuple[list[av.VideoFrame], str | None]]:
+        """Yield (pictures, damage) for each packet, the decoder's delayed pictures last."""
+        packets = self._container.demux(self._stream)
+        while True:
+            pictures: list[av.VideoFrame] = []
+            damage = None
+            try:
+                packet = next(packets, None)
+            except self._av.error.FFmpegError as error:
+                yield [], _words(error)
+                return
+            if packet is None:
+                return
+            try:
+                pictures = packet.decode()
+            except self._av.error.FFmpegError as error:
+                damage = _words(error)
+            yield pictures, damage
+
+    def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        flags = self._av.video.reformatter.Interpolation
+        exact = flags.BILINEAR | flags.ACCURATE_RND | flags.BITEXACT | flags.FULL_CHR_H_INT
+        image: NDArray[Any] = picture.to_ndarray(format="rgb24", interpolation=exact)
+        quarter_turns = round(picture.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def _require_size(width: int, height: int) -> None:
+    if width > MAX_SIDE_PX or height > MAX_SIDE_PX or width * height > MAX_FRAME_PX:
+        raise DecodeError(
+            "too_large",
+            f"its frames are {width}x{height} px; "
+            f"at most {MAX_SIDE_PX} px a side and {MAX_FRAME_PX} px in all are read",
+        )
+
+
+def _words(error: Exception) -> str:
+    """Return what FFmpeg says without the number and the path around it."""
+    return str(getattr(error, "strerror", None) or error)

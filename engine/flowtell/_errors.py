@@ -1,0 +1,45 @@
+"""What flowtell raises on purpose.
+
+The tree::
+
+    FlowtellError
+    ├── BundleError      a bundle cannot be used: missing, altered, malformed, or of another format
+    ├── ProviderError    no inference runtime is usable, or it failed while it ran a graph
+    ├── DecodeError      a media file cannot be read, or not to its end (carries `state`)
+    └── InputError       an argument of the caller is out of range or of the wrong type or shape
+
+Every message is one sentence that says what is wrong and, where something can be done, what to do.
+Anything else that comes out of flowtell is a bug in flowtell.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BundleError", "DecodeError", "FlowtellError", "InputError", "ProviderError"]
+
+
+class FlowtellError(Exception):
+    """The root of every error that flowtell raises on purpose."""
+
+
+class BundleError(FlowtellError):
+    """A bundle cannot be used: missing, altered, malformed, or of a format this version does not read."""
+
+
+class ProviderError(FlowtellError):
+    """No inference runtime can do what was asked, or it failed while it ran a graph."""
+
+
+class DecodeError(FlowtellError):
+    """A media file cannot be read, or not to its end.
+
+    Attributes:
+        state: what `Result.state` becomes: `undecodable`, `truncated` or `too_large`.
+    """
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+
+
+class InputError(FlowtellError, ValueError):
+    """An argument of the caller is out of range, or of the wrong type or shape."""

@@ -1,0 +1,151 @@
+"""Finds faces in a frame and cuts them out: `faces.onnx`, `crop.onnx`, and the box arithmetic between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._clock import StageClock
+from ._sessions import GraphSession, require_shape
+
+__all__ = ["Box", "Crop", "Cropper", "Face", "FaceFinder", "merge_candidates", "square_box"]
+
+Box = tuple[int, int, int, int]
+"""(x, y, w, h): whole even pixels of the frame, w = h; may reach outside the frame."""
+
+_SAME_FACE_IOU = 0.3
+"""Overlap from which two candidates are one face: YuNet's own non-maximum suppression uses this value."""
+
+_SIGNATURE_SHAPE = (8, 8, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face in a frame: left, top, width and height in px of the frame, and its score in [0, 1]."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    score: float
+
+    @property
+    def size_px(self) -> float:
+        """Its longer side."""
+        return max(self.w, self.h)
+
+    def share_inside(self, box: Box) -> float:
+        """Return the share of the face's area that lies inside `box`, 0 to 1."""
+        left, top, width, height = box
+        inside_w = min(self.x + self.w, left + width) - max(self.x, left)
+        inside_h = min(self.y + self.h, top + height) - max(self.y, top)
+        return max(inside_w, 0.0) * max(inside_h, 0.0) / (self.w * self.h)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crop:
+    """A face cut out of a frame: `uint8 [S, S, 3]` RGB, and its 8x8 averages for finding shot cuts."""
+
+    image: NDArray[np.uint8]
+    signature: NDArray[np.uint8]
+
+
+class FaceFinder:
+    """Finds the faces of a frame."""
+
+    def __init__(self, session: GraphSession, clock: StageClock) -> None:
+        self._session = session
+        self._clock = clock
+
+    def find(self, frame: NDArray[np.uint8]) -> list[Face]:
+        """Return the faces in `frame` (`uint8 [H, W, 3]` RGB), best score first."""
+        with self._clock.stage("faces"):
+            boxes, scores = self._session.run(("boxes", "scores"), frame=frame)
+        require_shape(boxes, (len(scores), 4), "faces.onnx")
+        return merge_candidates(boxes, scores)
+
+
+class Cropper:
+    """Cuts boxes out of frames and scales them to the bundle's crop size S."""
+
+    def __init__(self, session: GraphSession, crop_size: int, clock: StageClock) -> None:
+        self._session = session
+        self._crop_size = crop_size
+        self._clock = clock
+
+    def cut(self, frame: NDArray[np.uint8], box: Box) -> Crop:
+        """Return the crop of `box` from `frame` (`uint8 [H, W, 3]` RGB); the frame's edge is repeated outside."""
+        with self._clock.stage("crop"):
+            crop, signature = self._session.run(
+                ("crop", "signature"), frame=frame, box=np.array(box, dtype=np.int64)
+            )
+        return Crop(
+            require_shape(crop, (self._crop_size, self._crop_size, 3), "crop.onnx"),
+            require_shape(signature, _SIGNATURE_SHAPE, "crop.onnx"),
+        )
+
+
+def merge_candidates(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Face]:
+    """Merge the candidates that fire on one face into their score-weighted mean box.
+
+    Several anchors answer to one face with scores that differ in the fifth digit. Keeping the best one would
+    let a rounding error choose the box; their mean moves only as far as the rounding error itself.
+
+    Args:
+        boxes: `float32 [N, 4]`, (x, y, w, h) in px of the frame.
+        scores: `float32 [N]`.
+
+    Returns:
+        Faces, best score first. Boxes that are not finite or have no area are left out.
+    """
+    weights = scores.astype(np.float64)
+    corners = boxes.astype(np.float64)
+    corners[:, 2:] += corners[:, :2]
+    usable = np.isfinite(corners).all(axis=1) & np.isfinite(weights) & (weights > 0)
+    usable &= (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    waiting = np.flatnonzero(usable)
+    waiting = waiting[np.argsort(-weights[waiting], kind="stable")]
+    faces = []
+    while waiting.size:
+        same = _overlaps(corners[waiting[0]], corners[waiting]) >= _SAME_FACE_IOU
+        voters, waiting = waiting[same], waiting[~same]
+        votes = weights[voters, None]
+        left, top, right, bottom = ((corners[voters] * votes).sum(axis=0) / votes.sum()).tolist()
+        faces.append(Face(left, top, right - left, bottom - top, float(weights[voters[0]])))
+    return faces
+
+
+def square_box(face: Face, margin: float) -> Box:
+    """Return the square around `face` whose side is `margin` times its longer side, on even pixels.
+
+    Even pixels keep the box on the chroma grid of 4:2:0 video and absorb the detector's rounding errors.
+    """
+    side = margin * face.size_px
+    even_side = max(_nearest_even(side), 2)
+    x = _nearest_even(face.x + face.w / 2 - side / 2)
+    y = _nearest_even(face.y + face.h / 2 - side / 2)
+    return (x, y, even_side, even_side)
+
+
+def _nearest_even(value: float) -> int:
+    # floor(x + 0.5), not round(): halves go one way in every language
+    return 2 * math.floor(value / 2 + 0.5)
+
+
+def iou(first: Box, second: Box) -> float:
+    """Return the intersection over union of two boxes, 0 to 1."""
+    corners = np.array([first, second], dtype=np.float64)
+    corners[:, 2:] += corners[:, :2]
+    return float(_overlaps(corners[0], corners[1:])[0])
+
+
+def _overlaps(corner: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the intersection over union of one box with several, all (left, top, right, bottom)."""
+    inside = np.minimum(corner[2:], corners[:, 2:]) - np.maximum(corner[:2], corners[:, :2])
+    inside = np.clip(inside, 0.0, None).prod(axis=1)
+    areas = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    overlaps: NDArray[np.float64] = inside / ((corner[2:] - corner[:2]).prod() + areas - inside)
+    return overlaps

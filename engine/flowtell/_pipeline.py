@@ -1,0 +1,147 @@
+"""From a video file to face clips: decode, faces, tracks and crops in one pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ._budget import EvenSample, require_clip_budget
+from ._bundle import Bundle, bundle_from_argument
+from ._clips import ClipMaker, FaceClip
+from ._clock import StageClock
+from ._decode import VideoReader
+from ._errors import DecodeError
+from ._faces import Cropper, FaceFinder
+from ._providers import Provider, resolve_provider
+from ._sessions import GraphSession, open_session
+
+__all__ = ["ClipReader", "FaceGraphs", "Progress", "iter_face_clips", "open_face_graphs"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a file has been read.
+
+    Attributes:
+        time_s: presentation time of the latest frame, in seconds.
+        duration_s: what the file's header says it lasts; None where it does not, and not to be trusted.
+        clips: face clips found so far.
+    """
+
+    time_s: float
+    duration_s: float | None
+    clips: int
+
+
+@dataclass(frozen=True)
+class FaceGraphs:
+    """The two graphs that every user of a bundle needs, open, with the sizes that go with them."""
+
+    faces: GraphSession
+    crop: GraphSession
+    crop_size: int
+    pairs_per_clip: int
+    crop_margin: float
+
+    def clip_maker(self, clock: StageClock) -> ClipMaker:
+        """Return a maker of face clips for one video, whose stages count towards `clock`."""
+        finder = FaceFinder(self.faces, clock)
+        cropper = Cropper(self.crop, self.crop_size, clock)
+        return ClipMaker(finder, cropper, self.pairs_per_clip, self.crop_margin)
+
+
+class ClipReader:
+    """Iterates over the face clips of one file, once, and then knows how the reading went.
+
+    Attributes:
+        failure: why the file could not be read, or not to its end; None where it could.
+        maker: counts frames, faces and pairs.
+    """
+
+    def __init__(
+        self,
+        graphs: FaceGraphs,
+        path: str | os.PathLike[str],
+        clock: StageClock,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._progress = progress
+        self.maker = graphs.clip_maker(clock)
+        self.failure: DecodeError | None = None
+
+    def __iter__(self) -> Iterator[FaceClip]:
+        """Yield clips as they complete; those of a broken file up to where it breaks."""
+        clips = 0
+        try:
+            with VideoReader(self._path) as reader:
+                frames = iter(reader)
+                while True:
+                    with self._clock.stage("decode"):
+                        frame = next(frames, None)
+                    if frame is None:
+                        break
+                    done = self.maker.push(frame)
+                    clips += len(done)
+                    if self._progress is not None:
+                        self._progress(Progress(frame.time_s, reader.facts.duration_s, clips))
+                    yield from done
+        except DecodeError as error:
+            self.failure = error
+        yield from self.maker.finish()
+
+
+def open_face_graphs(bundle: Bundle, provider: Provider) -> FaceGraphs:
+    """Open `faces.onnx` and `crop.onnx` of a bundle.
+
+    Raises:
+        BundleError, ProviderError: as `open_session`.
+    """
+    manifest = bundle.manifest
+    return FaceGraphs(
+        open_session(bundle, "faces", "fp32", provider),
+        open_session(bundle, "crop", "fp32", provider),
+        manifest.crop_size,
+        manifest.pairs_per_clip,
+        manifest.crop_margin,
+    )
+
+
+def iter_face_clips(
+    path: str | os.PathLike[str],
+    bundle: Bundle | str | os.PathLike[str] | None = None,
+    *,
+    max_clips: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Iterator[FaceClip]:
+    """Yield the face clips of a video: the very crops that `Detector.detect` judges.
+
+    Args:
+        path: a video file.
+        bundle: an open bundle, a bundle's folder, or None for the default; only its faces and crop graphs
+            are used.
+        max_clips: yield at most so many (1 to 256), evenly spread over the file, once it has been read to its
+            end; None yields every clip as it completes.
+        progress: called with a `Progress` after each frame.
+
+    Raises:
+        BundleError, ProviderError, InputError: on the call.
+        DecodeError: after the last good clip, where the file cannot be read, or not to its end.
+    """
+    require_clip_budget(max_clips)
+    graphs = open_face_graphs(bundle_from_argument(bundle), resolve_provider("auto"))
+    return _face_clips(ClipReader(graphs, path, StageClock(), progress), max_clips)
+
+
+def _face_clips(reader: ClipReader, max_clips: int | None) -> Iterator[FaceClip]:
+    if max_clips is None:
+        yield from reader
+    else:
+        sample: EvenSample[FaceClip] = EvenSample(max_clips)
+        for clip in reader:
+            sample.offer(clip)
+        yield from sample.items()
+    if reader.failure is not None:
+        raise reader.failure

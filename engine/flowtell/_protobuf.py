@@ -1,0 +1,200 @@
+"""Reads just enough of an ONNX file to see what it would make a runtime do, without `onnx`.
+
+The wire format is that of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/); field numbers
+are those of `onnx.proto` (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Weights are skipped, never
+copied. The walk keeps its own stack, so that a deeply nested file cannot exhaust Python's.
+
+Real parsers merge repeated occurrences of a single field. This one looks at every occurrence, so nothing can
+hide behind a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+__all__ = ["GraphFacts", "MalformedGraphError", "graph_facts_from_bytes"]
+
+MAX_DEPTH = 32
+"""Levels of nesting: a body of an If in a Loop in a function in a model is 10; hostile files go deeper."""
+
+MAX_MESSAGES = 2_000_000
+"""Messages walked in one file. The detector graph has about ten thousand; this bounds the time spent."""
+
+MAX_ELEMENTS = 1 << 28
+"""Elements of one stored tensor: 1 GiB of float32, four times the largest layer of VGG16."""
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+# message kind -> {field number: kind of the message inside}
+_CHILDREN: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse_tensor"},
+    "function": {7: "node", 9: "opset", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse_tensor",
+        23: "sparse_tensor",
+    },
+    "sparse_tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+    "opset": {},
+}
+_NODE_DOMAIN, _FUNCTION_DOMAIN, _MODEL_IR_VERSION, _OPSET_DOMAIN, _OPSET_VERSION = 7, 10, 1, 1, 2
+_TENSOR_DIMS, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION, _TENSOR_NAME = 1, 13, 14, 8
+
+
+class MalformedGraphError(ValueError):
+    """The bytes are not a well-formed ONNX model, or pass one of this module's limits."""
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """What a loader needs to know about an ONNX file before it hands it to a runtime.
+
+    Attributes:
+        ir_versions: every IR version stated (one in a sane file).
+        opsets: every imported (domain, version), of the model and of its local functions.
+        domains: the operator domains of all nodes and local functions, subgraphs included.
+        external_tensors: names of tensors whose data lies outside the file.
+    """
+
+    ir_versions: frozenset[int]
+    opsets: frozenset[tuple[str, int]]
+    domains: frozenset[str]
+    external_tensors: tuple[str, ...]
+
+
+def graph_facts_from_bytes(data: bytes) -> GraphFacts:
+    """Walk the ONNX model in `data`.
+
+    Raises:
+        MalformedGraphError: for anything that is not a well-formed model within the limits of this module.
+    """
+    view = memoryview(data)
+    ir_versions: set[int] = set()
+    opsets: set[tuple[str, int]] = set()
+    domains: set[str] = set()
+    external: list[str] = []
+    stack: list[tuple[str, int, int, int]] = [("model", 0, len(data), 0)]
+    messages = graphs = 0
+    while stack:
+        kind, start, end, depth = stack.pop()
+        messages += 1
+        if messages > MAX_MESSAGES:
+            raise MalformedGraphError(f"it holds more than {MAX_MESSAGES} messages")
+        if depth > MAX_DEPTH:
+            raise MalformedGraphError(f"it is nested deeper than {MAX_DEPTH} levels")
+        children = _CHILDREN[kind]
+        graphs += kind == "graph"
+        opset_domains: list[str] = []
+        opset_versions: list[int] = []
+        name, is_external, elements = "", False, 1
+        node_domains: list[str] = []
+        for field, wire, value, stop in _fields(view, start, end):
+            if field in children:
+                if wire != _BYTES:
+                    raise MalformedGraphError(f"field {field} of a {kind} is not a message")
+                stack.append((children[field], value, stop, depth + 1))
+            elif kind == "model" and field == _MODEL_IR_VERSION:
+                ir_versions.add(_integer(wire, value))
+            elif kind == "node" and field == _NODE_DOMAIN:
+                node_domains.append(_text(view, wire, value, stop))
+            elif kind == "function" and field == _FUNCTION_DOMAIN:
+                domains.add(_text(view, wire, value, stop))
+            elif kind == "opset" and field == _OPSET_DOMAIN:
+                opset_domains.append(_text(view, wire, value, stop))
+            elif kind == "opset" and field == _OPSET_VERSION:
+                opset_versions.append(_integer(wire, value))
+            elif kind == "tensor":
+                if field == _TENSOR_NAME:
+                    name = _text(view, wire, value, stop)
+                elif field == _TENSOR_DIMS:
+                    elements = _multiply_dims(view, wire, value, stop, elements)
+                elif field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0):
+                    is_external = True
+        if kind == "opset":
+            opsets.update(product(opset_domains or [""], opset_versions or [0]))
+        elif kind == "node":
+            domains.update(node_domains or [""])
+        elif is_external:
+            external.append(name)
+    if not ir_versions or not graphs:
+        raise MalformedGraphError("it has no IR version or no graph")
+    return GraphFacts(frozenset(ir_versions), frozenset(opsets), frozenset(domains), tuple(external))
+
+
+def _fields(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (field number, wire type, value or payload start, payload end) of one message."""
+    position = start
+    while position < end:
+        key, position = _varint(view, position, end)
+        field, wire = key >> 3, key & 7
+        if field == 0:
+            raise MalformedGraphError(f"field number 0 at byte {position}")
+        if wire == _VARINT:
+            value, position = _varint(view, position, end)
+            yield field, wire, value, position
+            continue
+        if wire == _BYTES:
+            length, position = _varint(view, position, end)
+        elif wire in (_FIXED32, _FIXED64):
+            length = 4 if wire == _FIXED32 else 8
+        else:
+            raise MalformedGraphError(f"wire type {wire} at byte {position}")
+        if length > end - position:
+            raise MalformedGraphError(f"it ends inside a field at byte {position}")
+        yield field, wire, position, position + length
+        position += length
+
+
+def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            raise MalformedGraphError(f"it ends inside a number at byte {position}")
+        byte = view[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise MalformedGraphError(f"a number of more than 10 bytes at byte {position}")
+
+
+def _integer(wire: int, value: int) -> int:
+    if wire != _VARINT:
+        raise MalformedGraphError("a version is not an integer")
+    return value
+
+
+def _text(view: memoryview, wire: int, start: int, stop: int) -> str:
+    if wire != _BYTES:
+        raise MalformedGraphError("a name is not text")
+    try:
+        return str(view[start:stop], "utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedGraphError(f"a name is not UTF-8 at byte {start}") from error
+
+
+def _multiply_dims(view: memoryview, wire: int, value: int, stop: int, elements: int) -> int:
+    """Multiply `elements` by one dimension (a varint) or by several (packed into one field)."""
+    dims = [value]
+    if wire == _BYTES:
+        dims, position = [], value
+        while position < stop:
+            dim, position = _varint(view, position, stop)
+            dims.append(dim)
+    elif wire != _VARINT:
+        raise MalformedGraphError("a dimension is not an integer")
+    for dim in dims:
+        # a negative dimension arrives as 2**64 minus its size and fails here too
+        elements *= dim
+        if elements > MAX_ELEMENTS:
+            raise MalformedGraphError(f"a tensor of more than {MAX_ELEMENTS} elements")
+    return elements
