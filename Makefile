@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/cpp
+MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Words for pytest, as in: make test ARGS="-k samples"

@@ -1,0 +1,39 @@
+"""The C library stands alone: its sources include the standard library and each other, nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+CPP = Path(__file__).resolve().parents[2] / "engine/cpp"
+SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp", ".c", ".cpp"})
+
+
+def includes(source: Path) -> list[tuple[str, str]]:
+    """(bracket, name) of every include of a file."""
+    return re.findall(r"^\s*#\s*include\s*([<\"])([^>\"]+)", source.read_text(), re.MULTILINE)
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(SOURCES) >= 4
+
+
+def test_own_includes_stay_inside_the_library() -> None:
+    for source in SOURCES:
+        for bracket, name in includes(source):
+            if bracket == '"':
+                places = (source.parent / name, CPP / "include" / name)
+                assert ".." not in Path(name).parts, f"{source.name} reaches out of its folder: {name}"
+                assert any(place.is_file() for place in places), f"{source.name} includes a stranger: {name}"
+
+
+def test_other_includes_are_the_standard_library() -> None:
+    for source in SOURCES:
+        for bracket, name in includes(source):
+            if bracket == "<":
+                # C++'s own headers have neither a folder nor an ending; of C's, these two are needed.
+                assert re.fullmatch(r"[a-z_0-9]+|std(def|int)\.h", name), f"{source.name} includes <{name}>"
+
+
+def test_public_header_needs_two_c_headers_only() -> None:
+    assert {name for _, name in includes(CPP / "include/flowtell/flowtell.h")} == {"stddef.h", "stdint.h"}
