@@ -53,11 +53,10 @@ def test_ctest(build: Path) -> None:
 
 
 def test_header_opens_with_a_whole_program_that_runs(library: Path, tmp_path: Path) -> None:
-    opening = HEADER.read_text().split("*/")[0]
-    lines = re.findall(r"^ \*     (.*)$|^ \*()$", opening, re.MULTILINE)
+    block = re.search(r"^ \*     #include(?:.*\n)+? \*     }\n", HEADER.read_text(), re.MULTILINE)
+    assert block, "the header no longer opens with a program"
     program = tmp_path / "program.c"
-    program.write_text("\n".join(line for line, _ in lines) + "\n")
-    assert "int main(void)" in program.read_text()
+    program.write_text(re.sub(r"^ \*(?:     )?", "", block[0], flags=re.MULTILINE))
     strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     include = ["-I", HEADER.parents[1]]
     rpath = f"-Wl,-rpath,{library.parent}"
