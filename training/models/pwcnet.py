@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import keras
 from keras import layers, ops
 
-from flowtell.training.models._layout import concat_channels
+from flowtell.training.models._layout import channel_axis, concat_channels
 from flowtell.training.models.cost_volume import CostVolume
 from flowtell.training.models.warp import Warp
 
@@ -27,6 +27,9 @@ class FlowNetworkConfig:
         context_filters: channels of the six dilated convolutions of the context network.
         dense: whether each decoder convolution sees all that came before it (DenseNet connections).
         max_displacement: search range of the cost volume, in pixels of the level.
+        normalise_features: whether features are centred and scaled before they are correlated (Jonschkowski et al.,
+            "What Matters in Unsupervised Optical Flow", ECCV 2020, section 3.2). The paper's network does without;
+            with it, training leaves zero flow within a hundred steps instead of thousands.
     """
 
     pyramid_filters: tuple[int, ...] = (16, 32, 64, 96, 128, 196)
@@ -34,6 +37,7 @@ class FlowNetworkConfig:
     context_filters: tuple[int, ...] = (128, 128, 128, 96, 64, 32)
     dense: bool = True
     max_displacement: int = 4
+    normalise_features: bool = False
 
     def to_dict(self):
         """Return the settings as JSON can hold them."""
@@ -47,13 +51,14 @@ class FlowNetworkConfig:
 
 FLOW_PRESETS = {
     "full": FlowNetworkConfig(),
-    "small": FlowNetworkConfig(dense=False),
+    "small": FlowNetworkConfig(dense=False, normalise_features=True),
     # For tests and soak runs: the same structure, hardly any arithmetic.
     "tiny": FlowNetworkConfig(
         pyramid_filters=(4, 4, 8, 8, 8, 8),
         decoder_filters=(8, 8, 8, 8, 4),
         context_filters=(8, 8, 8, 8, 8, 4),
         dense=False,
+        normalise_features=True,
     ),
 }
 
@@ -236,6 +241,8 @@ class PWCNet(keras.Model):
         return flows
 
     def _match(self, features1, features2):
+        if self.config.normalise_features:
+            features1, features2 = (_normalised(f, self.data_format) for f in (features1, features2))
         return ops.leaky_relu(self.cost_volume(features1, features2), negative_slope=LEAKY_SLOPE)
 
     def call(self, image1, image2):
@@ -250,6 +257,18 @@ class PWCNet(keras.Model):
     def from_config(cls, config):
         """Rebuild from `get_config`."""
         return cls(**config | {"config": FlowNetworkConfig.from_dict(config["config"])})
+
+
+def _normalised(features, data_format):
+    """Return features less their mean over each channel's pixels, over their root mean square in the image."""
+    features = ops.cast(features, "float32")
+    channel = channel_axis(data_format)
+    mean = ops.mean(features, axis=tuple(a for a in (1, 2, 3) if a != channel), keepdims=True)
+    square = ops.mean(ops.square(features), axis=(1, 2, 3), keepdims=True)
+    variance = square - ops.mean(ops.square(mean), axis=channel, keepdims=True)
+    # Features of a flat image have no variance at all: the floor keeps their rounding errors from being blown up.
+    scale = ops.rsqrt(ops.maximum(variance, 1e-6))
+    return features * scale - mean * scale
 
 
 def _same_dtype(tensors):
