@@ -19,11 +19,13 @@ class GraphBuilder:
     """Collects nodes and constants; every method returns the name of the value it made.
 
     Args:
-        name: the graph's name, and the prefix of nothing else.
+        name: the graph's name.
+        prefix: what the names of its values start with, for nodes that go into an existing graph.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, prefix: str = "") -> None:
         self.name = name
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
 
@@ -31,9 +33,13 @@ class GraphBuilder:
         self, op_type: str, *inputs: str, outputs: Sequence[str] | None = None, **attributes: object
     ) -> str:
         """Append one node and return the name of its first output (an empty input name leaves it out)."""
-        names = list(outputs) if outputs is not None else [f"{op_type.lower()}_{len(self.nodes)}"]
+        names = list(outputs) if outputs is not None else [f"{self.prefix}{op_type.lower()}_{len(self.nodes)}"]
         self.nodes.append(helper.make_node(op_type, list(inputs), names, **attributes))
         return names[0]
+
+    def size(self, value: str, axis: int) -> str:
+        """Return the length of one axis as ``int64 [1]``; a runtime folds it where that axis is static."""
+        return self.node("Shape", value, start=axis, end=axis + 1)
 
     def constant(self, value: object, dtype: type[np.generic] = np.int64, name: str | None = None) -> str:
         """Store an initialiser, once for equal values, and return its name."""

@@ -1,0 +1,56 @@
+"""What every pass needs to find its way in a graph."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import helper, numpy_helper
+
+from flowtell.export._graph_builder import GraphBuilder
+
+
+def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy for a pass to change."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """Return the node that makes each value."""
+    return {output: node for node in graph.node for output in node.output}
+
+
+def consumers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
+    """Return the nodes that read each value."""
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Return the initialisers by name."""
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def integers(graph: onnx.GraphProto, name: str) -> list[int] | None:
+    """Return a constant's values as integers, or None where the value is no constant."""
+    tensor = constants(graph).get(name)
+    return None if tensor is None else [int(v) for v in numpy_helper.to_array(tensor).ravel()]
+
+
+def attribute(node: onnx.NodeProto, name: str) -> object:
+    """Return an attribute's value, or None where the node has none of that name."""
+    return next((helper.get_attribute_value(item) for item in node.attribute if item.name == name), None)
+
+
+def replace_node(graph: onnx.GraphProto, node: onnx.NodeProto, builder: GraphBuilder) -> None:
+    """Put a builder's nodes in the place of one node, and its constants among the initialisers."""
+    position = next(index for index, candidate in enumerate(graph.node) if candidate is node)
+    replacement = [*graph.node[:position], *builder.nodes, *graph.node[position + 1 :]]
+    copies = [onnx.NodeProto.FromString(item.SerializeToString()) for item in replacement]
+    del graph.node[:]
+    graph.node.extend(copies)
+    present = constants(graph)
+    graph.initializer.extend(tensor for name, tensor in builder.initializers.items() if name not in present)

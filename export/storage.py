@@ -1,0 +1,142 @@
+"""How a graph stores its weights: one copy in few bytes, widened to float32 inside the graph.
+
+A weight ``W`` is stored as
+
+* ``fp32``: an initialiser named after its Keras path;
+* ``fp16``: ``<path>/float16`` and a Cast;
+* ``int8``: ``<path>/int8`` and ``<path>/scale``, a Cast and a Mul; symmetric, one scale an output channel.
+
+The widened value bears the Keras path in each case. Cast and Mul are folded by every runtime when it loads the graph,
+so that inference is that of a float32 graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from flowtell.export.passes import RECIPES_KEY
+
+__all__ = ["STORAGES", "bind_weights", "float32_storage", "stored_weights"]
+
+STORAGES = ("fp32", "fp16", "int8")
+# Position of the output channels in the form each operator wants its kernel in.
+_OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
+_INT8_MAX = 127
+
+StorageChoice = Callable[[str, np.ndarray], str]
+
+
+def float32_storage(path: str, weight: np.ndarray) -> str:
+    """Store every weight as it is."""
+    return "fp32"
+
+
+def bind_weights(
+    model: onnx.ModelProto, weights: Mapping[str, np.ndarray], storage: StorageChoice = float32_storage
+) -> onnx.ModelProto:
+    """Turn the weight inputs of a graph into initialisers.
+
+    Args:
+        model: as ``standard_passes`` leaves it.
+        weights: Keras path to ``float32`` array in Keras's own layout, one for each weight input.
+        storage: says for each weight which of ``STORAGES`` to use.
+
+    Raises:
+        KeyError: a weight is missing.
+        ValueError: an unknown storage, or int8 for a weight that is no kernel.
+    """
+    bound = onnx.ModelProto()
+    bound.CopyFrom(model)
+    graph = bound.graph
+    recipes = _recipes(model)
+    readers = {name: node for node in reversed(graph.node) for name in node.input}
+    inputs = [value for value in graph.input if value.name not in recipes]
+    copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
+    nodes: list[onnx.NodeProto] = []
+    for path, recipe in recipes.items():
+        weight = np.asarray(weights[path], np.float32)
+        array = _rearranged(weight, recipe)
+        choice = storage(path, weight)
+        if choice == "fp32":
+            graph.initializer.append(numpy_helper.from_array(array, path))
+        elif choice == "fp16":
+            graph.initializer.append(numpy_helper.from_array(array.astype(np.float16), f"{path}/float16"))
+            nodes.append(helper.make_node("Cast", [f"{path}/float16"], [path], to=TensorProto.FLOAT))
+        elif choice == "int8":
+            integers, scale = _quantised(array, path, readers[path].op_type)
+            graph.initializer.append(numpy_helper.from_array(integers, f"{path}/int8"))
+            graph.initializer.append(numpy_helper.from_array(scale, f"{path}/scale"))
+            nodes.append(helper.make_node("Cast", [f"{path}/int8"], [f"{path}/float"], to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [f"{path}/float", f"{path}/scale"], [path]))
+        else:
+            raise ValueError(f"weights are stored as one of {', '.join(STORAGES)}, not {choice!r}")
+    del graph.input[:]
+    graph.input.extend(copies)
+    computing = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
+    del graph.node[:]
+    graph.node.extend([*nodes, *computing])
+    return bound
+
+
+def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Read the weights of a graph back, widened exactly as the graph widens them, in Keras's own layout.
+
+    Returns:
+        Keras path to ``float32`` array.
+
+    Raises:
+        ValueError: the graph was not written by ``bind_weights``.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = {}
+    for path, recipe in _recipes(model).items():
+        if path in tensors:
+            array = numpy_helper.to_array(tensors[path])
+        elif f"{path}/float16" in tensors:
+            array = numpy_helper.to_array(tensors[f"{path}/float16"]).astype(np.float32)
+        elif f"{path}/int8" in tensors:
+            integers = numpy_helper.to_array(tensors[f"{path}/int8"]).astype(np.float32)
+            array = integers * numpy_helper.to_array(tensors[f"{path}/scale"])
+        else:
+            raise ValueError(f"the graph holds no weight {path!r}: it was not written by flowtell.export")
+        weights[path] = _restored(array, recipe)
+    return weights
+
+
+def _recipes(model: onnx.ModelProto) -> dict[str, dict]:
+    found = [prop.value for prop in model.metadata_props if prop.key == RECIPES_KEY]
+    if not found:
+        raise ValueError("the graph does not say how its weights lie: it was not written by flowtell.export")
+    return json.loads(found[0])
+
+
+def _rearranged(weight: np.ndarray, recipe: dict) -> np.ndarray:
+    """Bring a weight from Keras's layout into the graph's."""
+    for kind, argument in recipe["steps"]:
+        weight = weight.transpose(argument) if kind == "transpose" else weight.reshape(argument)
+    return np.ascontiguousarray(weight)
+
+
+def _restored(array: np.ndarray, recipe: dict) -> np.ndarray:
+    """Bring a weight from the graph's layout back into Keras's."""
+    shapes = [tuple(recipe["shape"])]
+    for kind, argument in recipe["steps"]:
+        shapes.append(tuple(shapes[-1][axis] for axis in argument) if kind == "transpose" else tuple(argument))
+    for (kind, argument), shape in zip(reversed(recipe["steps"]), reversed(shapes[:-1]), strict=True):
+        array = array.transpose(np.argsort(argument)) if kind == "transpose" else array.reshape(shape)
+    return np.ascontiguousarray(array)
+
+
+def _quantised(array: np.ndarray, path: str, op_type: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return int8 values and float32 scales, one an output channel, zero point 0."""
+    if op_type not in _OUTPUT_AXIS or array.ndim < 2:
+        raise ValueError(f"only kernels are stored in int8; {path} is none")
+    others = tuple(axis for axis in range(array.ndim) if axis != _OUTPUT_AXIS[op_type])
+    largest = np.max(np.abs(array), axis=others, keepdims=True)
+    scale = np.where(largest > 0, largest / _INT8_MAX, 1).astype(np.float32)
+    return np.clip(np.rint(array / scale), -_INT8_MAX, _INT8_MAX).astype(np.int8), scale
