@@ -8,19 +8,28 @@
 
 from ._bundle import Bundle, default_bundle_path
 from ._clips import FaceClip
+from ._detector import ClipScores, Detector
 from ._errors import BundleError, DecodeError, FlowtellError, InputError, ProviderError
 from ._pipeline import Progress, iter_face_clips
+from ._result import BundleIdentity, ClipResult, FaceResult, Result, TimingMs
 from ._version import __version__
 
 __all__ = [
     "Bundle",
     "BundleError",
+    "BundleIdentity",
+    "ClipResult",
+    "ClipScores",
     "DecodeError",
+    "Detector",
     "FaceClip",
+    "FaceResult",
     "FlowtellError",
     "InputError",
     "Progress",
     "ProviderError",
+    "Result",
+    "TimingMs",
     "__version__",
     "default_bundle_path",
     "iter_face_clips",

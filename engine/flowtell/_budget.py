@@ -12,7 +12,7 @@ __all__ = ["MAX_CLIPS_LIMIT", "EvenSample", "require_clip_budget"]
 T = TypeVar("T")
 
 MAX_CLIPS_LIMIT = 256
-"""A budget's clips wait for the end of the file: 3.3 MB each with S = 256 and T = 16, 0.86 GB in all."""
+"""A budget's clips wait for the end of the file: 3.3 MB each at S = 256 and T = 16, 0.86 GB in all."""
 
 _GOLDEN = 2654435769
 """2**32 over the golden ratio, rounded to odd."""
@@ -21,22 +21,27 @@ _GOLDEN = 2654435769
 class EvenSample(Generic[T]):
     """Keeps at most `size` of the items offered, spread evenly over all that were.
 
-    Item i has the rank `i * _GOLDEN mod 2**32` and the lowest ranks stay. These are multiples of the golden
-    ratio modulo 1, so those below any bound are evenly spaced (the three-gap theorem: gaps of at most three
-    lengths), and no rhythm in the stream, such as two faces taking turns, can fall in step with the choice.
+    Items that are not preferred stay only where there are too few of the others.
+
+    Item i of its kind has the rank `i * _GOLDEN mod 2**32` and the lowest ranks stay. These are
+    multiples of the golden ratio modulo 1, so those below any bound are evenly spaced (the three-gap
+    theorem: gaps of at most three lengths), and no rhythm in the stream, such as two faces taking turns,
+    can fall in step with the choice.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: list[tuple[int, int, T]] = []
+        self._kept: list[tuple[bool, int, int, T]] = []
+        self._counts = {False: 0, True: 0}
         self.offered = 0
 
-    def offer(self, item: T) -> None:
+    def offer(self, item: T, *, preferred: bool) -> None:
         """Take the next item of the stream."""
-        index = self.offered
+        rank = (self._counts[preferred] * _GOLDEN) % (1 << 32)
+        self._counts[preferred] += 1
+        # the heap gives up its lowest entry: not preferred before preferred, high rank before low
+        entry = (preferred, -rank, self.offered, item)
         self.offered += 1
-        rank = (index * _GOLDEN) % (1 << 32)
-        entry = (-rank, index, item)
         if len(self._kept) < self._size:
             heapq.heappush(self._kept, entry)
         else:
@@ -44,7 +49,7 @@ class EvenSample(Generic[T]):
 
     def items(self) -> list[T]:
         """Return what is kept, in the order it was offered."""
-        return [item for _, _, item in sorted(self._kept, key=lambda entry: entry[1])]
+        return [item for *_, item in sorted(self._kept, key=lambda entry: entry[2])]
 
 
 def require_clip_budget(max_clips: int | None) -> int | None:

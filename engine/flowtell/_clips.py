@@ -15,7 +15,7 @@ from ._decode import Frame
 from ._faces import Box, Cropper, Face, FaceFinder, square_box
 from ._tracks import OpenClip, Track, is_same_face, match_faces
 
-__all__ = ["ClipMaker", "FaceClip", "is_shot_cut"]
+__all__ = ["ClipMaker", "FaceClip"]
 
 MIN_PAIRS = 4
 """A clip of fewer frame pairs is dropped."""
@@ -32,8 +32,8 @@ _LOST_AFTER_S = 1.0
 _HELD_SHARE = 0.85
 """Share of a face's area that must lie in the clip's box for the face to count as in it."""
 
-_CUT_LEVELS = 36
-"""Mean difference of two consecutive signatures, in levels of 255, from which the shot has changed."""
+_BACKGROUND_RATIO = 2
+"""A face is in the background where another in the same frame is more than so many times its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,7 @@ class FaceClip:
         start_s: presentation time of the first frame, in seconds.
         end_s: presentation time of the last frame, in seconds.
         box: (x, y, w, h) in px of the upright frame, even, square; may reach outside the frame.
+        is_background: whether, at its start, another face in the frame was more than twice as large.
         frames: `uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T.
     """
 
@@ -52,6 +53,7 @@ class FaceClip:
     start_s: float
     end_s: float
     box: Box
+    is_background: bool
     frames: NDArray[np.uint8]
 
 
@@ -112,7 +114,7 @@ class ClipMaker:
             if clip is None:
                 continue
             crop = self._cropper.cut(frame.image, clip.box)
-            if is_shot_cut(clip.signature, crop.signature):
+            if track.cuts.is_cut(clip.signature, crop.signature):
                 done += self._close_checked(track)
                 ended.append(track)
             else:
@@ -137,6 +139,7 @@ class ClipMaker:
         faces = [face for face in found if face.size_px >= MIN_FACE_PX]
         self.small_faces += len(found) - len(faces)
         self.found_faces += len(faces)
+        largest_px = max((face.size_px for face in faces), default=0.0)
         matches = match_faces(self._tracks, faces, self._margin)
         done: list[FaceClip] = []
         for index, track in enumerate(self._tracks):
@@ -150,7 +153,7 @@ class ClipMaker:
                 held = face is not None and face.share_inside(clip.box) >= _HELD_SHARE
                 done += self._close(track) if held else self._close_checked(track)
             if face is not None:
-                self._begin(track, face, frame)
+                self._begin(track, face, frame, largest_px)
         self._tracks = [
             track for track in self._tracks if track.clip or frame.time_s - track.seen_s <= _LOST_AFTER_S
         ]
@@ -159,13 +162,15 @@ class ClipMaker:
                 track = Track(self._next_number, face, frame.time_s)
                 self._next_number += 1
                 self._tracks.append(track)
-                self._begin(track, face, frame)
+                self._begin(track, face, frame, largest_px)
         return done
 
-    def _begin(self, track: Track, face: Face, frame: Frame) -> None:
+    def _begin(self, track: Track, face: Face, frame: Frame, largest_px: float) -> None:
         track.face = face
         box = square_box(face, self._margin)
-        track.clip = OpenClip.begin(box, face, frame.time_s, self._cropper.cut(frame.image, box))
+        is_background = largest_px > _BACKGROUND_RATIO * face.size_px
+        crop = self._cropper.cut(frame.image, box)
+        track.clip = OpenClip(box, face, is_background, crop.signature, [frame.time_s], [crop.image])
 
     def _close_checked(self, track: Track) -> list[FaceClip]:
         """Close the track's clip after its last frame in which the face is still in the box.
@@ -199,18 +204,6 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
+        start_s, end_s = clip.times_s[0], clip.times_s[-1]
         frames = np.stack(clip.images)
-        return [FaceClip(track.number, clip.times_s[0], clip.times_s[-1], clip.box, frames)]
-
-
-def is_shot_cut(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
-    """Tell whether two consecutive crops of one box show different shots.
-
-    Args:
-        before: `uint8 [8, 8, 3]`, signature of the earlier crop.
-        after: the same of the later one.
-
-    Whole-number arithmetic only, so that every host decides alike.
-    """
-    difference = np.abs(before.astype(np.int32) - after.astype(np.int32)).sum()
-    return bool(difference >= _CUT_LEVELS * before.size)
+        return [FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, frames)]

@@ -20,7 +20,7 @@ from ._errors import DecodeError
 if TYPE_CHECKING:
     import av
 
-__all__ = ["Frame", "MediaFacts", "VideoReader"]
+__all__ = ["Frame", "VideoReader"]
 
 MAX_SIDE_PX = 8192
 MAX_FRAME_PX = 8192 * 4320
@@ -31,7 +31,7 @@ _CONTAINERS = (
     "yuv4mpegpipe,ivf,mxf,dv,rm,nut,obu,mjpeg"
 )
 _MAX_BROKEN_AT_START = 250
-"""A recording cut from a broadcast begins inside a group of pictures: at 25 fps this is 10 s without a start."""
+"""A recording of a broadcast begins inside a group of pictures: 10 s without a start, at 25 fps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +47,15 @@ class Frame:
     time_s: float
 
 
-@dataclass(frozen=True)
-class MediaFacts:
-    """What the file says of itself before it is decoded; `duration_s` may be missing, and may be wrong."""
-
-    duration_s: float | None
-
-
 class VideoReader:
     """Iterates over the frames of the first good video stream of one file, once.
 
     Colours are converted by the matrix and range that the stream states, BT.601 limited where it states none;
     10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order.
     Use as a context manager; leaving it closes the file.
+
+    Attributes:
+        duration_s: what the file's header says it lasts, in seconds; None where it does not. It may be wrong.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -97,7 +93,7 @@ class VideoReader:
         base = self._stream.time_base
         self._time_base = float(base) if base else 0.0
         self._start = self._stream.start_time or 0
-        self.facts = MediaFacts(self._stated_duration_s())
+        self.duration_s = self._stated_duration_s()
 
     def __enter__(self) -> VideoReader:
         """Return the reader."""
@@ -126,7 +122,7 @@ class VideoReader:
             any_frame = True
         if not any_frame:
             raise DecodeError("undecodable", "it has a video stream but no picture in it")
-        stated_s = self.facts.duration_s
+        stated_s = self.duration_s
         # one second or 5 % covers rounding in headers and a sound track that is a little longer
         if stated_s is not None and end_s < stated_s - max(1.0, 0.05 * stated_s):
             raise DecodeError(

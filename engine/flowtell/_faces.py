@@ -1,4 +1,4 @@
-"""Finds faces in a frame and cuts them out: `faces.onnx`, `crop.onnx`, and the box arithmetic between them."""
+"""Finds faces in a frame and cuts them out: `faces.onnx`, `crop.onnx` and the arithmetic of boxes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Cropper:
         self._clock = clock
 
     def cut(self, frame: NDArray[np.uint8], box: Box) -> Crop:
-        """Return the crop of `box` from `frame` (`uint8 [H, W, 3]` RGB); the frame's edge is repeated outside."""
+        """Return the crop of `box` from `frame` (`uint8 [H, W, 3]` RGB), the edge repeated outside it."""
         with self._clock.stage("crop"):
             crop, signature = self._session.run(
                 ("crop", "signature"), frame=frame, box=np.array(box, dtype=np.int64)

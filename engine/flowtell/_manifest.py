@@ -46,7 +46,7 @@ class GraphFile:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A decision threshold in [0, 1], above which a video reads `fake`, and what operating point it stands for."""
+    """A threshold in [0, 1], above which a video reads `fake`, and the operating point it stands for."""
 
     fake_probability: float
     operating_point: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ._budget import EvenSample, require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
@@ -27,11 +28,13 @@ class Progress:
         time_s: presentation time of the latest frame, in seconds.
         duration_s: what the file's header says it lasts; None where it does not, and not to be trusted.
         clips: face clips found so far.
+        judged: face clips judged so far.
     """
 
     time_s: float
     duration_s: float | None
     clips: int
+    judged: int
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ class ClipReader:
         self._progress = progress
         self.maker = graphs.clip_maker(clock)
         self.failure: DecodeError | None = None
+        self._latest = Progress(0.0, None, 0, 0)
 
     def __iter__(self) -> Iterator[FaceClip]:
         """Yield clips as they complete; those of a broken file up to where it breaks."""
-        clips = 0
         try:
             with VideoReader(self._path) as reader:
                 frames = iter(reader)
@@ -84,13 +87,23 @@ class ClipReader:
                     if frame is None:
                         break
                     done = self.maker.push(frame)
-                    clips += len(done)
-                    if self._progress is not None:
-                        self._progress(Progress(frame.time_s, reader.facts.duration_s, clips))
+                    clips = self._latest.clips + len(done)
+                    self._report(time_s=frame.time_s, duration_s=reader.duration_s, clips=clips)
                     yield from done
         except DecodeError as error:
             self.failure = error
-        yield from self.maker.finish()
+        done = self.maker.finish()
+        self._report(clips=self._latest.clips + len(done))
+        yield from done
+
+    def count_judged(self) -> None:
+        """Report that one more clip has been judged."""
+        self._report(judged=self._latest.judged + 1)
+
+    def _report(self, **changes: Any) -> None:
+        self._latest = replace(self._latest, **changes)
+        if self._progress is not None:
+            self._progress(self._latest)
 
 
 def open_face_graphs(bundle: Bundle, provider: Provider) -> FaceGraphs:
@@ -141,7 +154,7 @@ def _face_clips(reader: ClipReader, max_clips: int | None) -> Iterator[FaceClip]
     else:
         sample: EvenSample[FaceClip] = EvenSample(max_clips)
         for clip in reader:
-            sample.offer(clip)
+            sample.offer(clip, preferred=not clip.is_background)
         yield from sample.items()
     if reader.failure is not None:
         raise reader.failure

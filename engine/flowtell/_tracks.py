@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ._cuts import CutFinder
 from ._faces import Box, Crop, Face, iou, square_box
 
 __all__ = ["OpenClip", "Track", "is_same_face", "match_faces"]
@@ -22,14 +23,10 @@ class OpenClip:
 
     box: Box
     face: Face
+    is_background: bool
+    signature: NDArray[np.uint8]
     times_s: list[float]
     images: list[NDArray[np.uint8]]
-    signature: NDArray[np.uint8]
-
-    @classmethod
-    def begin(cls, box: Box, face: Face, time_s: float, crop: Crop) -> OpenClip:
-        """Return a clip of one frame, in which `face` was found."""
-        return cls(box, face, [time_s], [crop.image], crop.signature)
 
     def append(self, time_s: float, crop: Crop) -> None:
         """Add the next frame."""
@@ -54,7 +51,8 @@ class Track:
     number: int
     face: Face
     seen_s: float
-    clip: OpenClip | None = field(default=None)
+    clip: OpenClip | None = None
+    cuts: CutFinder = field(default_factory=CutFinder)
 
 
 def match_faces(tracks: Sequence[Track], faces: Sequence[Face], margin: float) -> dict[int, int]:

@@ -1,0 +1,102 @@
+"""The command `flowtell`: finds the subcommand that was asked for and runs it.
+
+Each subcommand is a module with `main(argv) -> exit code`, `argv[0]` being the subcommand's name. It is
+imported only when asked for, so that judging a video never loads what exporting a model needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ._errors import FlowtellError
+from ._version import __version__
+
+__all__ = ["main"]
+
+EXIT_JUDGED, EXIT_NOT_JUDGED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its name, one line of help, the module that runs it, and the extra that it needs."""
+
+    name: str
+    summary: str
+    module: str
+    extra: str
+
+
+COMMANDS = (
+    Command("detect", "judge video files", "flowtell._cli_detect", "cpu"),
+    Command("info", "show what a bundle is and what it was trained on", "flowtell._cli_info", "cpu"),
+    Command("doctor", "show what is usable on this machine, and why not", "flowtell._cli_doctor", "cpu"),
+    Command("export", "turn a Keras model into a bundle", "flowtell.export._cli", "export"),
+    Command("check", "compare a bundle with its Keras model", "flowtell.export._cli", "export"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `flowtell` with `argv` (the process's own by default); return its exit code.
+
+    0: every file was judged. 1: some file could not be. 2: wrong usage, or nothing here can do what was
+    asked. 130: interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help(), file=sys.stdout if arguments else sys.stderr)
+        return EXIT_JUDGED if arguments else EXIT_USAGE
+    if arguments[0] == "--version":
+        print(f"flowtell {__version__}")
+        return EXIT_JUDGED
+    command = next((command for command in COMMANDS if command.name == arguments[0]), None)
+    if command is None:
+        names = ", ".join(command.name for command in COMMANDS)
+        return _fail(f"there is no command '{arguments[0]}': choose one of {names}")
+    try:
+        return _load(command)(arguments)
+    except FlowtellError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("flowtell: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # whoever read the output has had enough; keep the interpreter from complaining when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_JUDGED
+
+
+def _load(command: Command) -> Callable[[list[str]], int]:
+    try:
+        run: Callable[[list[str]], int] = importlib.import_module(command.module).main
+    except ModuleNotFoundError as error:
+        raise FlowtellError(
+            f"'flowtell {command.name}' needs the module '{error.name}': "
+            f"install it with: pip install 'flowtell[{command.extra}]'"
+        ) from error
+    return run
+
+
+def _help() -> str:
+    lines = [f"  {command.name:8}  {command.summary}" for command in COMMANDS]
+    return "\n".join(
+        [
+            "usage: flowtell COMMAND ...",
+            "",
+            *lines,
+            "",
+            "flowtell COMMAND --help says more; --version the version.",
+        ]
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"flowtell: {message}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

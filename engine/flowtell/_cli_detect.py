@@ -1,0 +1,67 @@
+"""`flowtell detect`: judges files, one line or one JSON object each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ._budget import MAX_CLIPS_LIMIT
+from ._cli_progress import ProgressBar
+from ._detector import Detector
+from ._providers import PROVIDER_NAMES
+from ._result import Result
+
+__all__ = ["main"]
+
+
+def main(argv: list[str]) -> int:
+    """Judge the files named in `argv`; return 0 if each was judged, else 1."""
+    arguments = _parser().parse_args(argv[1:])
+    detector = Detector.open(arguments.bundle, provider=arguments.provider, threads=arguments.threads)
+    width = max(len(file) for file in arguments.video)
+    if not arguments.json:
+        print(f"{'file':{width}}  {'verdict':9}  fake_probability  faces  pairs judged")
+    judged = True
+    for file in arguments.video:
+        with ProgressBar(sys.stderr, file) as bar:
+            result = detector.detect(file, max_clips=arguments.clips, progress=bar)
+        print(result.to_json() if arguments.json else result_line(result, width), flush=True)
+        judged = judged and result.is_judged
+    if not arguments.json:
+        manifest = detector.bundle.manifest
+        print(
+            f"judged by the bundle '{manifest.name}' on {detector.provider}; its licence: {manifest.licence}"
+        )
+    return 0 if judged else 1
+
+
+def result_line(result: Result, width: int) -> str:
+    """Return one line of the table for `result`, the file name padded to `width`."""
+    probability = "-" if result.fake_probability is None else f"{result.fake_probability:.3f}"
+    pairs = f"{result.pairs_judged} of {result.pairs_total}"
+    line = f"{result.file:{width}}  {result.verdict:9}  {probability:>16}  {len(result.faces):5}  {pairs:>12}"
+    return line if result.reason is None else f"{line}  {result.state}: {result.reason}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flowtell detect",
+        description="Judge video files by how the faces in them move.",
+        epilog="Exit code: 0 every file was judged, 1 some file could not be, 2 wrong usage.",
+    )
+    parser.add_argument("video", nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("--bundle", metavar="DIR", help="folder of a bundle (default: the packaged one)")
+    parser.add_argument(
+        "--provider", default="auto", metavar="P", help=f"what to run on: {', '.join(PROVIDER_NAMES)}"
+    )
+    parser.add_argument(
+        "--clips",
+        type=int,
+        metavar="N",
+        help=f"judge at most N face clips a file, evenly spread (1 to {MAX_CLIPS_LIMIT}; default: all)",
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="clips judged at the same time (default: all cores)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
+    return parser

@@ -1,0 +1,46 @@
+"""Finds shot cuts by the signatures of `crop.onnx`, in whole numbers, so that every host decides alike."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CutFinder"]
+
+_SURE_LEVELS = 60
+"""Mean difference, in levels of 255, that is a cut whatever came before. A panning camera reaches 44."""
+
+_SUDDEN_LEVELS = 24
+"""Mean difference that is a cut where nothing like it came just before. Of cuts between shots of
+different people with the face in the same place, 19 of 20 reach it."""
+
+_SUDDEN_RATIO = 3
+"""How many times the largest recent difference a sudden one must be."""
+
+_RECENT, _ENOUGH = 8, 4
+"""Differences that are remembered, and how many of them make a past to compare with."""
+
+
+class CutFinder:
+    """Watches the crops of one track, one signature after the other."""
+
+    def __init__(self) -> None:
+        self._recent: deque[int] = deque(maxlen=_RECENT)
+
+    def is_cut(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
+        """Tell whether two consecutive crops of one box show different shots, and remember how they differ.
+
+        Args:
+            before: `uint8 [8, 8, 3]`, signature of the earlier crop.
+            after: the same of the later one.
+        """
+        difference = int(np.abs(before.astype(np.int32) - after.astype(np.int32)).sum())
+        sudden = (
+            len(self._recent) >= _ENOUGH
+            and difference >= _SUDDEN_LEVELS * before.size
+            and difference >= _SUDDEN_RATIO * max(self._recent)
+        )
+        self._recent.append(difference)
+        return sudden or difference >= _SURE_LEVELS * before.size

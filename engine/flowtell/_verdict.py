@@ -1,0 +1,98 @@
+"""From the logits of clips to the probability of a face and the verdict on a file: averages, no pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ._clips import MIN_FACE_PX, MIN_PAIRS, ClipMaker
+from ._errors import DecodeError
+from ._result import ClipResult, FaceResult
+
+__all__ = ["JudgedClip", "faces_from_clips", "file_probability", "file_state", "sigmoid", "verdict_of"]
+
+
+@dataclass(frozen=True)
+class JudgedClip:
+    """A clip's result, the track it belongs to, whether its face was in the background, and seconds spent."""
+
+    track: int
+    is_background: bool
+    clip: ClipResult
+    spent_s: float
+
+
+def sigmoid(logit: float) -> float:
+    """Return 1 / (1 + exp(-logit)), without overflow at either end."""
+    if logit >= 0:
+        return 1.0 / (1.0 + math.exp(-logit))
+    growth = math.exp(logit)
+    return growth / (1.0 + growth)
+
+
+def faces_from_clips(judged: Sequence[JudgedClip], pairs_per_clip: int) -> tuple[FaceResult, ...]:
+    """Return the faces of these clips in order of their track; a face's probability is the mean of its clips'.
+
+    The probability of a file is the highest of its faces, so one stray face could speak for the whole
+    file. A face decides only if at least half of its clips are in the foreground and it was judged on one
+    full clip's worth of pairs; where no face has both, being in the foreground is enough; where none has
+    that, all decide.
+    """
+    tracks: dict[int, list[JudgedClip]] = {}
+    for item in judged:
+        tracks.setdefault(item.track, []).append(item)
+    foreground = {
+        track
+        for track, items in tracks.items()
+        if 2 * sum(item.is_background for item in items) <= len(items)
+    }
+    solid = {
+        track
+        for track in foreground
+        if sum(len(item.clip.pair_logits) for item in tracks[track]) >= pairs_per_clip
+    }
+    deciding = solid or foreground or set(tracks)
+    return tuple(
+        FaceResult(
+            track,
+            math.fsum(sigmoid(item.clip.logit) for item in items) / len(items),
+            track in deciding,
+            tuple(item.clip for item in items),
+        )
+        for track, items in sorted(tracks.items())
+    )
+
+
+def file_probability(faces: Sequence[FaceResult]) -> float | None:
+    """Return the highest probability among the faces that decide; None where there is no face."""
+    return max((face.fake_probability for face in faces if face.decides), default=None)
+
+
+def verdict_of(fake_probability: float | None, threshold: float) -> str:
+    """Return `fake` above the threshold, `original` up to it, `undecided` where there is no probability."""
+    if fake_probability is None:
+        return "undecided"
+    return "fake" if fake_probability > threshold else "original"
+
+
+def file_state(failure: DecodeError | None, maker: ClipMaker, judged: bool) -> tuple[str, str | None]:
+    """Return the state of a file and its reason in one sentence (None for `ok`).
+
+    Args:
+        failure: why the file could not be read, or not to its end.
+        maker: what was seen in it.
+        judged: whether any clip was.
+    """
+    if failure is not None:
+        broken_off = failure.state == "truncated" or judged
+        return ("truncated" if broken_off else failure.state), str(failure)
+    if judged:
+        return "ok", None
+    if maker.frames <= MIN_PAIRS:
+        return "too_short", f"it has {maker.frames} different frames and {MIN_PAIRS + 1} are needed"
+    if maker.found_faces:
+        return "too_short", f"no face stays in view for {MIN_PAIRS} pairs of frames"
+    if maker.small_faces:
+        return "face_too_small", f"its faces are under {MIN_FACE_PX} px; use a larger version of the video"
+    return "no_face", f"no face was found in its {maker.frames} frames"
