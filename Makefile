@@ -57,10 +57,10 @@ $(BIN)/python:
 $(VENV)/.has-demo: pyproject.toml | $(BIN)/python
 	@[ $(VENV)/.has-dev -nt pyproject.toml ] || { \
 		echo "Installing the runtime into $(VENV); the first time downloads about 55 MB."; \
-		$(BIN)/python -m pip install -q -e '.[cpu,plot]'; }
+		$(BIN)/python -m pip install -qq -e '.[cpu,plot]'; }
 	@touch $@
 
 $(VENV)/.has-dev: pyproject.toml | $(BIN)/python
 	@echo "Installing everything for development into $(VENV); the first time takes some minutes."
-	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@
