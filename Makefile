@@ -56,7 +56,7 @@ $(BIN)/python:
 # An empty file says that an installation is complete and newer than pyproject.toml.
 $(VENV)/.has-demo: pyproject.toml | $(BIN)/python
 	@[ $(VENV)/.has-dev -nt pyproject.toml ] || { \
-		echo "Installing the runtime into $(VENV); the first time downloads about 55 MB."; \
+		echo "Installing the runtime into $(VENV); the first time downloads about 110 MB."; \
 		$(BIN)/python -m pip install -qq -e '.[cpu,plot]'; }
 	@touch $@
 

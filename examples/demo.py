@@ -174,16 +174,9 @@ def draw(detector: flowtell.Detector, results: list[flowtell.Result], out: Path)
     plt.close(figure)
 
 
-def main() -> int:
-    """Run the demo; 0 where both videos were judged, 1 where one was not."""
-    parser = argparse.ArgumentParser(description="Judge the two bundled videos and draw what was seen.")
-    parser.add_argument("--bundle", type=Path, help="a bundle's folder (default: the one in the package)")
-    parser.add_argument("--out", type=Path, default=Path("demo.png"), help="the picture (default: demo.png)")
-    arguments = parser.parse_args()
-
-    plt.switch_backend("Agg")  # a machine may have no screen
-    print(NOTICE, end="\n\n")
-    detector = flowtell.Detector.open(arguments.bundle)
+def judge_and_draw(bundle: Path | None, out: Path) -> int:
+    """Judge both samples, print the table and draw the picture; 0 where both were judged, 1 where not."""
+    detector = flowtell.Detector.open(bundle)
     manifest = detector.bundle.manifest
     print(f"bundle {manifest.name} ({manifest.licence}), {detector.provider}, {detector.threads} threads\n")
 
@@ -195,12 +188,27 @@ def main() -> int:
     print(table(results, took_s))
 
     for result in results:
-        if not result.is_judged or not result.faces:
+        if not result.faces:
             print(f"There is nothing to draw of {result.file}: {result.reason}", file=sys.stderr)
             return 1
-    draw(detector, results, arguments.out)
-    print(f"\nThe picture: {arguments.out.resolve()}")
+    draw(detector, results, out)
+    print(f"\nThe picture: {out.resolve()}")
     return 0
+
+
+def main() -> int:
+    """Run the demo from the command line."""
+    parser = argparse.ArgumentParser(description="Judge the two bundled videos and draw what was seen.")
+    parser.add_argument("--bundle", type=Path, help="a bundle's folder (default: the one in the package)")
+    parser.add_argument("--out", type=Path, default=Path("demo.png"), help="the picture (default: demo.png)")
+    arguments = parser.parse_args()
+    plt.switch_backend("Agg")  # a machine may have no screen
+    print(NOTICE, end="\n\n")
+    try:
+        return judge_and_draw(arguments.bundle, arguments.out)
+    except flowtell.FlowtellError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

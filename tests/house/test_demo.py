@@ -1,13 +1,17 @@
-"""The demo: its colours against an independent drawing of the same wheel."""
+"""The demo: run as a user runs it, and its colours against an independent drawing of the same wheel."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from tolerances import TOLERANCES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -27,7 +31,10 @@ def test_wheel_is_the_middlebury_one(drawing: ModuleType) -> None:
     flow = np.random.default_rng(0).normal(0, 3, (64, 64, 2)).astype(np.float32)
     ours = drawing.flow_colours(flow, float(np.hypot(flow[..., 0], flow[..., 1]).max()))
     # flow_vis cuts to whole levels, once in the wheel and once in the picture, where we round once.
-    assert np.abs(ours.astype(int) - flow_vis.flow_to_color(flow)).max() <= 1
+    assert (
+        np.abs(ours.astype(int) - flow_vis.flow_to_color(flow)).max()
+        <= TOLERANCES["flow_colour_levels"].value
+    )
 
 
 def test_still_is_white_and_longer_than_full_is_full(drawing: ModuleType) -> None:
@@ -36,3 +43,29 @@ def test_still_is_white_and_longer_than_full_is_full(drawing: ModuleType) -> Non
     assert still.tolist() == [255, 255, 255]
     assert right.tolist() == far_right.tolist() == [255, 0, 0]
     assert left[0] == 0
+
+
+def run_demo(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "demo.py"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_demo_prints_a_table_and_draws_a_picture(tiny_bundle: Path, tmp_path: Path) -> None:
+    plt = pytest.importorskip("matplotlib.pyplot", reason="the picture is drawn with matplotlib")
+    done = run_demo("--bundle", tiny_bundle, "--out", tmp_path / "demo.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "rendered" in done.stdout
+    for name in ("natural", "swapped"):
+        assert re.search(
+            rf"^{name}\.mp4  ok  +(original|fake)  +[01]\.\d{{3}}  +96 of 96  +1 ", done.stdout, re.M
+        )
+    picture = plt.imread(tmp_path / "demo.png")
+    assert picture.shape[1] > picture.shape[0] > 800
+    assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 1000
+
+
+def test_demo_without_a_bundle_says_so_in_one_sentence(tmp_path: Path) -> None:
+    done = run_demo("--bundle", tmp_path / "nowhere", "--out", tmp_path / "demo.png")
+    assert done.returncode == 1
+    assert re.fullmatch(r"demo: there is no bundle at .*\n", done.stderr)
+    assert not (tmp_path / "demo.png").exists()

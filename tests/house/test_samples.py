@@ -10,16 +10,13 @@ from types import ModuleType
 import av
 import numpy as np
 import pytest
+from tolerances import TOLERANCES
 
 from flowtell import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/render_samples.py"
 INDEXES = (0, 25, 62)  # eyes open, eyes shut, speaking
-
-# Mean difference of a rendered frame from the decoded one, in levels: H.264 smooths the rendered sensor noise
-# away, which is 2.1 here; another encoder version may keep a little more or less of it.
-DECODED_LEVELS = 2.6
 
 FORBIDDEN_IN_TRAINING = (
     "flowtell.samples",
@@ -74,7 +71,7 @@ def test_stored_frames_are_the_rendered_ones(
         frame = renderer.render_frame(portrait, index, swapped)
         assert np.array_equal(frame, renderer.render_frame(portrait, index, swapped))
         difference = np.abs(frame.astype(float) - stored[index]).mean()
-        assert difference < DECODED_LEVELS
+        assert difference < TOLERANCES["sample_decoded_levels"].value
         # The bound tells one frame from the next, so it would notice another motion too.
         assert np.abs(frame.astype(float) - stored[index + 4]).mean() > difference
 

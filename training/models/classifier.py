@@ -10,7 +10,7 @@ from keras import layers, ops
 from flowtell.training.models._layout import channel_axis, concat_channels, to_channels_last
 from flowtell.training.models.flow_image import BilinearResize
 
-__all__ = ["FlowClassifier", "ClassifierConfig", "build_classifier", "load_imagenet_weights"]
+__all__ = ["ClassifierConfig", "FlowClassifier", "build_classifier", "load_imagenet_weights"]
 
 # ImageNet mean of blue, green and red that the Oxford weights expect to be subtracted.
 _IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)

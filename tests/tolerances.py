@@ -1,0 +1,39 @@
+"""Every tolerance of the tests, in one table. To loosen one is a change of its own, with its measurement.
+
+Use: `from tolerances import TOLERANCES` and `TOLERANCES["name"].value`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Tolerance(NamedTuple):
+    """How far two values may lie apart, in what unit, and why that far."""
+
+    value: float
+    unit: str
+    reason: str
+
+
+TOLERANCES: dict[str, Tolerance] = {
+    "time_s": Tolerance(1e-9, "s", "a timestamp is a fraction of whole ticks, computed in float64"),
+    "mean_of_probabilities": Tolerance(1e-12, "", "sums of a few float64 numbers in another order"),
+    "box_vote_px": Tolerance(1e-3, "px", "candidates that differ by 1e-4 px may move their mean so far"),
+    "lossless_colour_levels": Tolerance(2, "levels", "RGB to YUV 4:4:4 in 8 bits and back rounds twice"),
+    "ten_bit_colour_levels": Tolerance(
+        3, "levels", "10 to 8 bits adds one rounding to those of the colour matrix"
+    ),
+    "sample_decoded_levels": Tolerance(
+        2.6,
+        "levels",
+        "mean over a frame; H.264 smooths the rendered sensor noise away, which is 2.1 measured",
+    ),
+    "flow_colour_levels": Tolerance(1, "levels", "flow_vis cuts to whole levels where the demo rounds"),
+    "layer_float32": Tolerance(2e-6, "", "sums of up to 64 products of order one, in float32 and another order"),
+    "colour_wheel_levels": Tolerance(2, "levels", "the published wheel rounds its table and its result down"),
+    "resize_ramp": Tolerance(1e-4, "", "float32 sums of two weighted values up to 64"),
+    "batched_keras_logit": Tolerance(1e-4, "", "another batch size takes another path through the convolutions"),
+    "float16_features_logit": Tolerance(5e-3, "of the largest", "features are cached with 11 bits of mantissa"),
+    "float16_flow_px": Tolerance(1e-3, "px", "flow of about 1 px is cached with 11 bits of mantissa"),
+}
