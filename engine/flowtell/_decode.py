@@ -76,7 +76,7 @@ class VideoReader:
             self._container = av.open(
                 f"file:{file.absolute()}",
                 container_options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
-                metadata_errors="replace",
+                **_lenient_metadata(av.__version__),
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
@@ -210,3 +210,8 @@ def _require_size(width: int, height: int) -> None:
 def _words(error: Exception) -> str:
     """Return what FFmpeg says without the number and the path around it."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def _lenient_metadata(pyav_version: str) -> dict[str, Any]:
+    """Return what makes `av.open` accept titles that are no UTF-8; from PyAV 19 on it does so unasked."""
+    return {} if int(pyav_version.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
