@@ -73,7 +73,7 @@ class VideoReader:
             if not file.is_file():
                 missing = "is not a file" if file.exists() else "does not exist"
                 raise DecodeError("undecodable", f"'{file}' {missing}")
-            self._container = av.open(
+            self._container: av.container.InputContainer = av.open(
                 f"file:{file.absolute()}",
                 container_options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
                 **_lenient_metadata(av.__version__),
