@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from flowtell.training.flow_batches import FlowBatches, TeacherPairs
 from flowtell.training.flow_loss import multiscale_loss
@@ -73,9 +72,9 @@ class _Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        current = [np.array(v) for v in self.network.trainable_variables]
-        averages = {v.path: np.array(v) for v in optimizer.variables if "average" in v.path}
-        _assign(self.network.trainable_variables, list(averages.values()))
+        current = [keras.ops.convert_to_numpy(v) for v in self.network.trainable_variables]
+        averages = [keras.ops.convert_to_numpy(v) for v in optimizer.variables if "average" in v.path]
+        _assign(self.network.trainable_variables, averages)
         _save_whole(self.network, self.folder / "flow.weights.h5")
         _assign(self.network.trainable_variables, current)
         _save_whole(self.model, self.folder / "state.weights.h5")

@@ -1,0 +1,97 @@
+"""Labels, identities, folds and metrics."""
+
+import numpy as np
+import pytest
+from flowtell.training.labels import identity_folds, read_labels
+from flowtell.training.metrics import auc, auc_interval, equal_error_rate, expected_calibration_error, fit_temperature
+
+
+def write(tmp_path, *rows, header="path,label,method"):
+    for row in rows:
+        path = tmp_path / row.split(",")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+    return tmp_path / "labels.csv"
+
+
+def test_identities_are_read_from_dataset_names(tmp_path):
+    videos = read_labels(
+        write(tmp_path, "183_253.mp4,fake,Deepfakes", "id26_id25_0006_c.mp4,fake,", "01__kitchen_pan.mp4,real,actors")
+    )
+    assert [set(v.identities) for v in videos] == [{"183", "253"}, {"id26", "id25"}, {"01"}]
+    assert [v.label for v in videos] == [1, 1, 0]
+
+
+def test_named_identities_win(tmp_path):
+    path = write(tmp_path, "a.mp4,real,ann;bob", header="path,label,identity")
+    assert read_labels(path)[0].identities == {"ann", "bob"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("183.mp4,reel,x", r"labels.csv, line 2: label is 'reel'; it must be 'real' or 'fake'"),
+        ("holiday.mp4,real,x", "cannot tell who is in holiday.mp4; add a column identity"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, row, message):
+    path = write(tmp_path, row)
+    with pytest.raises(ValueError, match=message):
+        read_labels(path)
+
+
+def test_missing_file_and_columns_are_named(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\n183.mp4,real\n")
+    with pytest.raises(FileNotFoundError, match="line 2: there is no file 183.mp4"):
+        read_labels(path)
+    path.write_text("file,label\n")
+    with pytest.raises(ValueError, match="columns path and label"):
+        read_labels(path)
+
+
+def test_no_person_is_in_two_folds(tmp_path):
+    rows = ["183.mp4,real,", "253.mp4,real,", "183_253.mp4,fake,", "469.mp4,real,", "469_481.mp4,fake,", "585.mp4,real,"]
+    videos = read_labels(write(tmp_path, *rows))
+    folds = identity_folds(videos, 3)
+    assert sorted(set(folds)) == [0, 1, 2]
+    for a, fold_a in zip(videos, folds, strict=True):
+        for b, fold_b in zip(videos, folds, strict=True):
+            assert fold_a == fold_b or not a.identities & b.identities
+    with pytest.raises(ValueError, match="there are 3"):
+        identity_folds(videos, 4)
+
+
+def test_auc_counts_pairs_ranked_rightly():
+    assert auc([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1]) == pytest.approx(3.5 / 4)
+    with pytest.raises(ValueError, match="one real and one fake"):
+        auc([1, 2], [1, 1])
+
+
+def test_interval_covers_and_groups_widen_it():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    scores = rng.normal(labels, 1)
+    low, high = auc_interval(scores, labels)
+    assert low < auc(scores, labels) < high
+    groups = np.arange(200) // 10
+    grouped_scores = scores + rng.normal(0, 2, 20)[groups]
+    wide = auc_interval(grouped_scores, labels, groups)
+    narrow = auc_interval(grouped_scores, labels)
+    assert wide[1] - wide[0] > narrow[1] - narrow[0]
+
+
+def test_equal_error_rate_of_separable_and_random_scores():
+    assert equal_error_rate([0, 1, 2, 3], [0, 0, 1, 1]) == 0
+    assert equal_error_rate([0, 1, 2, 3], [1, 0, 1, 0]) == 0.5
+
+
+def test_temperature_recovers_the_scale():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-logits))).astype(int)
+    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+    calibrated = 1 / (1 + np.exp(-logits))
+    overconfident = 1 / (1 + np.exp(-3 * logits))
+    assert expected_calibration_error(calibrated, labels) < 0.02 < expected_calibration_error(overconfident, labels)

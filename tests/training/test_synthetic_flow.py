@@ -1,0 +1,60 @@
+"""Synthetic pairs: the flow is the motion, and the seed is the pair."""
+
+import cv2
+import numpy as np
+import pytest
+from flowtell.training.flow_batches import FlowBatches, TeacherPairs
+from flowtell.training.synthetic_flow import MotionConfig, synthetic_pair
+from flowtell.training.textures import PACKAGED_PICTURES, load_textures
+
+
+@pytest.fixture(scope="module")
+def textures():
+    return load_textures()
+
+
+def test_the_samples_picture_is_never_trained_on(textures):
+    assert not any("astronaut" in name for name in PACKAGED_PICTURES)
+    assert len(textures) == len(PACKAGED_PICTURES)
+
+
+def test_frame_two_at_the_flow_is_frame_one(textures):
+    config = MotionConfig(size_px=128, still_share=0)
+    still, moved = [], []
+    for seed in range(20):
+        pair = synthetic_pair(textures, config, np.random.default_rng(seed))
+        y, x = np.mgrid[0:128, 0:128].astype(np.float32)
+        back = cv2.remap(pair.image2, x + pair.flow[..., 0], y + pair.flow[..., 1], cv2.INTER_LINEAR)
+        inside = (np.abs(x + pair.flow[..., 0] - 63.5) < 60) & (np.abs(y + pair.flow[..., 1] - 63.5) < 60)
+        moved.append(np.abs(back.astype(float) - pair.image1)[inside].mean())
+        still.append(np.abs(pair.image2.astype(float) - pair.image1)[inside].mean())
+    assert np.mean(moved) < 0.6 * np.mean(still)
+
+
+def test_the_same_seed_gives_the_same_pair(textures):
+    pairs = [synthetic_pair(textures, MotionConfig(), np.random.default_rng(7)) for _ in range(2)]
+    for name in ("image1", "image2", "flow"):
+        assert (getattr(pairs[0], name) == getattr(pairs[1], name)).all()
+
+
+def test_batches_are_numbered_across_epochs(textures):
+    def batches(first):
+        return FlowBatches(textures, MotionConfig(size_px=64), 2, 3, seed=1, first_batch=first)
+
+    running = batches(0)
+    running.on_epoch_end()
+    (got, _), target = running[1]
+    (want, _), want_target = batches(3)[1]
+    assert (got == want).all()
+    assert (target == want_target).all()
+    assert target.shape == (2, 16, 16, 2)
+
+
+def test_a_mirrored_teacher_pair_mirrors_u():
+    rng = np.random.default_rng(0)
+    flow = np.zeros((1, 64, 64, 2), np.float16)
+    flow[..., 0] = 3
+    flow[..., 1] = 2
+    teacher = TeacherPairs(rng.integers(0, 256, (1, 2, 64, 64, 3)).astype(np.uint8), flow)
+    seen = {tuple(teacher.draw(64, rng).flow[0, 0].tolist()) for _ in range(20)}
+    assert seen == {(3.0, 2.0), (-3.0, 2.0)}

@@ -1,0 +1,125 @@
+"""Fit the trained part of the classifier on cached features of its frozen part."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from flowtell.training.models import ClassifierConfig, build_classifier, load_imagenet_weights
+
+__all__ = ["ClassifierTraining", "fit_classifier", "new_classifier", "pair_logits"]
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """Settings of one fit of the classifier.
+
+    Attributes:
+        head_units: widths of the dense layers.
+        preprocessing: see `ClassifierConfig`.
+        encoding: of the flow image.
+        epochs: passes over the features.
+        batch_size: flow images a step.
+        learning_rate: of Adam; 1e-4 in the original method.
+        label_smoothing: moves the targets from 0 and 1 by half of this.
+        seed: of weights, order and dropout.
+    """
+
+    head_units: tuple[int, ...] = (512, 512)
+    preprocessing: str = "imagenet"
+    encoding: str = "colour_wheel"
+    epochs: int = 4
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    label_smoothing: float = 0.1
+    seed: int = 0
+
+
+class _FeatureFit(keras.Model):
+    """The trained half of a classifier, in the form that `fit` wants."""
+
+    def __init__(self, classifier):
+        super().__init__(name="feature_fit")
+        self.classifier = classifier
+
+    def call(self, features, training=False):
+        return self.classifier.judge_features(features, training=training)
+
+
+def new_classifier(settings, imagenet_path):
+    """Build a classifier with ImageNet's convolutions and a fresh head.
+
+    Args:
+        settings: a `ClassifierTraining`.
+        imagenet_path: VGG16's weights without the top.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_imagenet_weights`.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    config = ClassifierConfig(head_units=settings.head_units, preprocessing=settings.preprocessing)
+    classifier = build_classifier(config)
+    load_imagenet_weights(classifier, imagenet_path)
+    return classifier
+
+
+def fit_classifier(classifier, features, labels, settings):
+    """Fit block 5 and the head to features of flow images, both classes counting alike.
+
+    Args:
+        classifier: from `new_classifier`; changed in place.
+        features: float16 `[N, h, w, C]` from `frozen_features`.
+        labels: `[N]`, 1 fake, 0 real.
+        settings: a `ClassifierTraining`.
+
+    Returns:
+        list of the training loss of each epoch.
+
+    Raises:
+        ValueError: if only one class is there.
+    """
+    labels = np.asarray(labels)
+    if len(np.unique(labels)) < 2:
+        raise ValueError("training needs both real and fake examples")
+    keras.utils.set_random_seed(settings.seed)
+    share = labels.mean()
+    weights = np.where(labels == 1, 0.5 / share, 0.5 / (1 - share)).astype(np.float32)
+    model = _FeatureFit(classifier)
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+    )
+    history = model.fit(
+        _FeatureBatches(features, labels, weights, settings), epochs=settings.epochs, verbose=0, shuffle=False
+    )
+    return [float(v) for v in history.history["loss"]]
+
+
+def pair_logits(classifier, features, batch_size=256):
+    """Return logits, float32 `[N]`, of features `[N, h, w, C]`."""
+    parts = [
+        np.asarray(classifier.judge_features(features[i : i + batch_size].astype(np.float32)), np.float32)
+        for i in range(0, len(features), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+class _FeatureBatches(keras.utils.PyDataset):
+    """Batches in a new order each epoch, widened from float16 only as they are used."""
+
+    def __init__(self, features, labels, weights, settings):
+        super().__init__(workers=1)
+        self.features, self.labels, self.weights = features, labels, weights
+        self.batch_size = settings.batch_size
+        self.rng = np.random.default_rng(settings.seed)
+        self.order = self.rng.permutation(len(labels))
+
+    def __len__(self):
+        return -(-len(self.labels) // self.batch_size)
+
+    def __getitem__(self, index):
+        picked = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
+        return self.features[picked].astype(np.float32), self.labels[picked].astype(np.float32), self.weights[picked]
+
+    def on_epoch_end(self):
+        self.order = self.rng.permutation(len(self.labels))
