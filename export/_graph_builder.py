@@ -33,7 +33,9 @@ class GraphBuilder:
         self, op_type: str, *inputs: str, outputs: Sequence[str] | None = None, **attributes: object
     ) -> str:
         """Append one node and return the name of its first output (an empty input name leaves it out)."""
-        names = list(outputs) if outputs is not None else [f"{self.prefix}{op_type.lower()}_{len(self.nodes)}"]
+        names = (
+            list(outputs) if outputs is not None else [f"{self.prefix}{op_type.lower()}_{len(self.nodes)}"]
+        )
         self.nodes.append(helper.make_node(op_type, list(inputs), names, **attributes))
         return names[0]
 

@@ -2,12 +2,15 @@
 
 Three things make the result small and quick to handle:
 
-* the weights enter as arguments, not as constants: tf2onnx then converts structure only (5 s for VGG16, against 58 s
+* the weights enter as arguments, not as constants: tf2onnx then converts structure only (5 s for VGG16,
+against 58 s
   with its constants), each weight keeps its name, and the passes that follow never copy a megabyte;
-* the model is built ``channels_first`` and only traced, never run, so that convolutions come out in ONNX's own
+* the model is built ``channels_first`` and only traced, never run, so that convolutions come out in ONNX's
+own
   layout with no transposes around them (TensorFlow on a CPU could not even run it);
 * ``Warp`` and ``CostVolume`` are traced as one opaque node each, which the passes ``lower_warp`` and
-  ``lower_cost_volume`` write in ONNX operators: TensorFlow's spelling of them would become chains of GatherND.
+  ``lower_cost_volume`` write in ONNX operators: TensorFlow's spelling of them would become chains of
+  GatherND.
 """
 
 from __future__ import annotations
@@ -37,11 +40,12 @@ def trace(
         weights: every Keras variable that the function reads.
 
     Returns:
-        A graph whose inputs are ``inputs`` followed by the weights under their Keras paths, in the order given.
-        ``Warp`` and ``CostVolume`` stand in the domain ``OPAQUE_DOMAIN``.
+        A graph whose inputs are ``inputs`` followed by the weights under their Keras paths, in the order
+        given. ``Warp`` and ``CostVolume`` stand in the domain ``OPAQUE_DOMAIN``.
     """
     specs = [
-        tf.TensorSpec(weight.shape, tf.float32, name=f"weight_{index}") for index, weight in enumerate(weights)
+        tf.TensorSpec(weight.shape, tf.float32, name=f"weight_{index}")
+        for index, weight in enumerate(weights)
     ]
 
     @tf.function(autograph=False)

@@ -14,8 +14,8 @@ SIGNATURE_SIDE = 8
 def crop_graph(crop_size: int) -> onnx.ModelProto:
     """Build ``crop.onnx`` for crops of ``crop_size`` px.
 
-    The graph takes ``frame`` (``uint8 [H, W, 3]``, RGB) and ``box`` (``int64 [4]``: x, y, width, height in px,
-    width and height at least 1). The box may reach outside the frame, or lie outside it altogether: the
+    The graph takes ``frame`` (``uint8 [H, W, 3]``, RGB) and ``box`` (``int64 [4]``: x, y, width, height in
+    px, width and height at least 1). The box may reach outside the frame, or lie outside it altogether: the
     frame's edge pixels go on for ever. It gives ``crop`` (``uint8 [S, S, 3]``; shrunk with an antialiasing
     triangle filter, enlarged bilinearly, rounded half up) and ``signature`` (``uint8 [8, 8, 3]``: the mean of
     each of 8x8 tiles of the crop, rounded half up), which hosts compare between frames to find shot cuts.

@@ -10,19 +10,19 @@ from flowtell.export._graph_builder import GraphBuilder, frame_input, tensor
 from flowtell.export._yunet import STRIDES_PX, append_yunet
 
 # Longest side of the picture that YuNet sees. Measured on one core: 53 of 54 faces of 64 px are found in a
-# frame of 1080p (480: 52, 320: 27) and 26 of 54 in one of 2160p (480: 10, 320: 0), in 11 ms either way (480: 8,
-# 320: 3); all of the usual, larger faces are found at each bound.
+# frame of 1080p (480: 52, 320: 27) and 26 of 54 in one of 2160p (480: 10, 320: 0), in 11 ms either way (480:
+# 8, 320: 3); all of the usual, larger faces are found at each bound.
 LONGEST_SIDE_PX = 640
-# A much larger frame is first thinned to every k-th pixel, k chosen so that at least this factor is left to the
-# antialiased resize (2160p: 51 ms without).
+# A much larger frame is first thinned to every k-th pixel, k chosen so that at least this factor is left to
+# the antialiased resize (2160p: 51 ms without).
 _LEFT_TO_RESIZE = 1.5
 
 
 def faces_graph(score_threshold: float) -> onnx.ModelProto:
     """Build ``faces.onnx``.
 
-    The graph takes ``frame`` (``uint8 [H, W, 3]``, RGB) and gives ``boxes`` (``float32 [N, 4]``: x and y of the
-    top left corner, width, height, in px of the frame, possibly reaching outside it) and ``scores``
+    The graph takes ``frame`` (``uint8 [H, W, 3]``, RGB) and gives ``boxes`` (``float32 [N, 4]``: x and y of
+    the top left corner, width, height, in px of the frame, possibly reaching outside it) and ``scores``
     (``float32 [N]``, ``sqrt(cls * obj)``) of all N anchors that score at least ``score_threshold``, finest
     stride first, row by row. Several anchors fire on one face: merging them is the host's work.
 

@@ -1,6 +1,7 @@
 """Graph passes: pure functions from model to model, one a file, applied in the order of ``standard_passes``.
 
-They run while the weights are still graph inputs, so a model is a few hundred kilobytes and copying it is free.
+They run while the weights are still graph inputs, so a model is a few hundred kilobytes and copying it is
+free.
 """
 
 from flowtell.export.passes._opaque import COST_VOLUME_OP, OPAQUE_DOMAIN, WARP_OP
@@ -10,6 +11,7 @@ from flowtell.export.passes.fuse_conv_bias import fuse_conv_bias
 from flowtell.export.passes.lower_cost_volume import lower_cost_volume
 from flowtell.export.passes.lower_warp import lower_warp
 from flowtell.export.passes.permute_dense import permute_dense
+from flowtell.export.passes.shorten_names import shorten_names
 
 __all__ = [
     "COST_VOLUME_OP",
@@ -22,6 +24,7 @@ __all__ = [
     "lower_cost_volume",
     "lower_warp",
     "permute_dense",
+    "shorten_names",
     "standard_passes",
 ]
 
@@ -34,11 +37,12 @@ def standard_passes(model, weight_names):
         weight_names: which graph inputs are weights.
 
     Returns:
-        The model with operators of the default domain only, weights still inputs, in the form their consumers want.
+        The model with operators of the default domain only, weights still inputs, in the form their consumers
+        want.
     """
     model = lower_cost_volume(model)
     model = lower_warp(model)
     model = fuse_conv_bias(model, weight_names)
     model = permute_dense(model, weight_names)
     model = fold_weight_chains(model, weight_names)
-    return drop_unused(model)
+    return shorten_names(drop_unused(model))

@@ -1,4 +1,4 @@
-"""Nodes, constants and opsets that nothing needs any more are dropped, and names are made short."""
+"""Nodes, constants and opsets that nothing needs any more are dropped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def drop_unused(model: onnx.ModelProto) -> onnx.ModelProto:
         if any(name in needed for name in node.output):
             kept.append(node)
             needed.update(node.input)
-    foreign = sorted({f"{node.domain}::{node.op_type}" for node in kept if node.domain not in ("", "ai.onnx")})
+    foreign = sorted(
+        {f"{node.domain}::{node.op_type}" for node in kept if node.domain not in ("", "ai.onnx")}
+    )
     if foreign:
         raise ValueError(f"operators outside the default domain are left: {', '.join(foreign)}")
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]

@@ -22,8 +22,8 @@ Recipe = list[list]
 def fold_weight_chains(model: onnx.ModelProto, weight_names: Collection[str]) -> onnx.ModelProto:
     """Remove the nodes that rearrange a weight and give its graph input the shape its consumers want.
 
-    The rearrangements go into the metadata under ``RECIPES_KEY``: applied in turn to the Keras weight they give the
-    initialiser, undone from the last to the first they give the Keras weight back.
+    The rearrangements go into the metadata under ``RECIPES_KEY``: applied in turn to the Keras weight they
+    give the initialiser, undone from the last to the first they give the Keras weight back.
 
     Raises:
         ValueError: two consumers want one weight in different forms.
@@ -37,7 +37,9 @@ def fold_weight_chains(model: onnx.ModelProto, weight_names: Collection[str]) ->
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         forms = _forms(graph, value.name, shape)
         if len({json.dumps(recipe) for recipe, _, _ in forms}) > 1:
-            raise ValueError(f"the weight {value.name} is wanted in several forms: {[r for r, _, _ in forms]}")
+            raise ValueError(
+                f"the weight {value.name} is wanted in several forms: {[r for r, _, _ in forms]}"
+            )
         recipe, final_shape, _ = forms[0]
         for _, _, name in forms:
             _rename_reads(graph, name, value.name)
@@ -59,7 +61,11 @@ def _forms(graph: onnx.GraphProto, weight: str, shape: list[int]) -> list[tuple[
             ends.append((recipe, shape, value))
         for node in rearranging:
             new_shape = _shape_after(graph, node, shape)
-            step = ["transpose", attribute(node, "perm")] if node.op_type == "Transpose" else ["reshape", new_shape]
+            step = (
+                ["transpose", attribute(node, "perm")]
+                if node.op_type == "Transpose"
+                else ["reshape", new_shape]
+            )
             waiting.append((_shortened([*recipe, step], shape), new_shape, node.output[0]))
     return ends
 
@@ -73,7 +79,9 @@ def _shape_after(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int])
         wanted = [shape[i] if n == 0 else n for i, n in enumerate(integers(graph, node.input[1]))]
         known = math.prod(n for n in wanted if n != -1)
         return [math.prod(shape) // known if n == -1 else n for n in wanted]
-    axes = integers(graph, node.input[1]) if len(node.input) > 1 else [i for i, n in enumerate(shape) if n == 1]
+    axes = (
+        integers(graph, node.input[1]) if len(node.input) > 1 else [i for i, n in enumerate(shape) if n == 1]
+    )
     if node.op_type == "Squeeze":
         return [n for i, n in enumerate(shape) if i not in {axis % len(shape) for axis in axes}]
     rank = len(shape) + len(axes)

@@ -13,8 +13,8 @@ from flowtell.export.passes._weights import weight_of
 def fuse_conv_bias(model: onnx.ModelProto, weight_names: Collection[str]) -> onnx.ModelProto:
     """Turn ``Conv(x, kernel) + bias`` into ``Conv(x, kernel, bias)`` where the bias is a weight.
 
-    tf2onnx writes TensorFlow's NCHW BiasAdd as an Add of the bare ``[C]`` vector when the bias is not a constant (and
-    only the fused form of it elsewhere); ONNX would broadcast that along the width.
+    tf2onnx writes TensorFlow's NCHW BiasAdd as an Add of the bare ``[C]`` vector when the bias is not a
+    constant (and only the fused form of it elsewhere); ONNX would broadcast that along the width.
     """
     model = copied(model)
     graph = model.graph

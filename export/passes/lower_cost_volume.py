@@ -14,12 +14,12 @@ _TO_THE_END = 2**31 - 1
 
 
 def lower_cost_volume(model: onnx.ModelProto, max_displacement: int = MAX_DISPLACEMENT) -> onnx.ModelProto:
-    """Write every ``CostVolume(features1, features2)``, both ``[N, C, H, W]``, in operators of the default domain.
+    """Write every ``CostVolume(features1, features2)``, both ``[N, C, H, W]``, in default-domain operators.
 
     For one row offset the products of row y of image 1 with row y + dy of image 2 are one matrix product
-    ``M[w, w'] = f1[w] . f2[w']`` of shape ``[W, W + 2d]``. Its ``2d + 1`` wanted diagonals ``M[w, w + k]`` stand one
-    above the other once the flattened product, padded by W, is read in rows of ``W + 2d + 1``. W is read at run time.
-    The three Transposes of a cost volume are the only ones between the edges of the graph.
+    ``M[w, w'] = f1[w] . f2[w']`` of shape ``[W, W + 2d]``. Its ``2d + 1`` wanted diagonals ``M[w, w + k]``
+    stand one above the other once the flattened product, padded by W, is read in rows of ``W + 2d + 1``. W is
+    read at run time. The three Transposes of a cost volume are the only ones between the edges of the graph.
     """
     model = copied(model)
     for number in range(len(opaque_nodes(model.graph, COST_VOLUME_OP))):

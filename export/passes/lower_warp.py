@@ -14,8 +14,8 @@ from flowtell.export.passes._opaque import WARP_OP, opaque_nodes
 def lower_warp(model: onnx.ModelProto) -> onnx.ModelProto:
     """Write every ``Warp(features [N, C, H, W], flow [N, 2, H, W])`` as one GridSample and its sampling grid.
 
-    The grid is pixel position plus flow, scaled to [-1, 1] for ``align_corners=1``; samples outside count as zero.
-    H and W are read from the flow at run time, so that the nodes serve any size (at least 2x2).
+    The grid is pixel position plus flow, scaled to [-1, 1] for ``align_corners=1``; samples outside count as
+    zero. H and W are read from the flow at run time, so that the nodes serve any size (at least 2x2).
     """
     model = copied(model)
     for number in range(len(opaque_nodes(model.graph, WARP_OP))):

@@ -59,7 +59,9 @@ def _channels(graph: onnx.GraphProto, value: str, weight_names: Collection[str])
     node = made_by.get(value)
     while node is not None and node.op_type in _KEEPS_CHANNELS:
         node = made_by.get(node.input[0])
-    kernel = weight_of(graph, node.input[1], weight_names) if node is not None and node.op_type == "Conv" else None
+    kernel = (
+        weight_of(graph, node.input[1], weight_names) if node is not None and node.op_type == "Conv" else None
+    )
     if kernel is None:
         raise ValueError(f"cannot tell the channels of {value!r}: no convolution makes it")
     shape = next(v.type.tensor_type.shape for v in graph.input if v.name == kernel)
