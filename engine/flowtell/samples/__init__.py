@@ -19,5 +19,5 @@ def natural_path() -> Path:
 
 
 def swapped_path() -> Path:
-    """Path of the sample with the same motion and its inner face rendered anew for each frame, like a swap."""
+    """Path of the sample with the same motion, its inner face rendered anew for each frame as a swap is."""
     return _FOLDER / "swapped.mp4"
