@@ -70,7 +70,7 @@ def trace(
 
 
 def make_opaque(network: keras.Model) -> None:
-    """Make a ``channels_first`` PWC-Net emit its warps and cost volumes as opaque nodes; it can only be traced then."""
+    """Make a ``channels_first`` PWC-Net emit warps and cost volumes as opaque nodes, for tracing only."""
     channels = (2 * network.cost_volume.max_displacement + 1) ** 2
 
     def warp(features: tf.Tensor, flow: tf.Tensor, data_format: str) -> tf.Tensor:

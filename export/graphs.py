@@ -32,7 +32,11 @@ _FLOW_STRIDE = 4
 
 
 def detector_graph(models: TrainedModels, storage: StorageChoice = compact_storage) -> onnx.ModelProto:
-    """Return ``detector.onnx``: ``clips`` ``uint8 [B, T+1, S, S, 3]`` to ``pair_logits``, ``clip_logit``, ``flow``.
+    """Return ``detector.onnx``: face clips to logits and flow.
+
+    ``clips`` is ``uint8 [B, T+1, S, S, 3]``, RGB; ``pair_logits`` ``float32 [B, T]``, ``clip_logit``
+    ``float32 [B]``, calibration temperature applied; ``flow`` ``float32 [B, T, S/4, S/4, 2]`` in px of the
+    crop.
 
     Args:
         models: what to export.
@@ -61,9 +65,10 @@ def detector_graph(models: TrainedModels, storage: StorageChoice = compact_stora
 
 
 def flow_graph(models: TrainedModels, storage: StorageChoice = compact_storage) -> onnx.ModelProto:
-    """Return ``flow.onnx``: ``image1`` and ``image2`` ``uint8 [B, H, W, 3]``, any size, to ``flow`` ``[B, H, W, 2]`` px.
+    """Return ``flow.onnx``: two images of any size to the flow between them.
 
-    The images are padded to multiples of 64 by repeating their last row and column; the flow is enlarged
+    ``image1`` and ``image2`` are ``uint8 [B, H, W, 3]``, RGB; ``flow`` is ``float32 [B, H, W, 2]`` in px. The
+    images are padded to multiples of 64 by repeating their last row and column; the flow is enlarged
     bilinearly from a quarter of that size and cut back.
     """
     network = _network_to_trace(models.network)
@@ -108,9 +113,9 @@ def flow_graph(models: TrainedModels, storage: StorageChoice = compact_storage) 
 
 
 def classifier_graph(models: TrainedModels, storage: StorageChoice = compact_storage) -> onnx.ModelProto:
-    """Return ``classifier.onnx``: ``flow`` ``float32 [N, S/4, S/4, 2]`` in px of the crop to ``logits`` ``[N]``.
+    """Return ``classifier.onnx``: flow to the logits of pairs, calibration temperature applied.
 
-    The logits are those of pairs, calibration temperature applied.
+    ``flow`` is ``float32 [N, S/4, S/4, 2]`` in px of the crop, ``logits`` ``float32 [N]``.
     """
     settings = models.settings
     quarter = settings.crop_size // _FLOW_STRIDE

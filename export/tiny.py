@@ -19,13 +19,13 @@ from flowtell.training.models import ClassifierConfig, FlowNetworkConfig
 
 __all__ = ["tiny_models", "write_tiny_bundle"]
 
-# Of the seeds tried, the one whose logits vary most between real clips.
-SEED = 20260107
+# Of twenty seeds tried, one whose logits differ between real clips and do not saturate.
+SEED = 20260110
 CROP_SIZE = 64
 
 _FLOW = FlowNetworkConfig(
     pyramid_filters=(2, 2, 4, 4, 4, 4),
-    decoder_filters=(4, 4, 4, 4, 2),
+    decoder_filters=(2, 2, 2, 2, 2),
     context_filters=(4, 4, 4, 4, 4, 2),
     dense=False,
 )

@@ -45,6 +45,31 @@ def attribute(node: onnx.NodeProto, name: str) -> object:
     return next((helper.get_attribute_value(item) for item in node.attribute if item.name == name), None)
 
 
+def order_nodes(graph: onnx.GraphProto) -> None:
+    """Put the nodes that the outputs need in an order of execution that only the structure decides.
+
+    Each output in turn is followed to the inputs, depth first; nodes that no output needs are dropped.
+    """
+    made_by = producers(graph)
+    ordered: list[onnx.NodeProto] = []
+    finished: set[str] = set()
+    waiting = [(value.name, False) for value in reversed(graph.output)]
+    while waiting:
+        name, inputs_done = waiting.pop()
+        node = made_by.get(name)
+        if node is None or node.output[0] in finished:
+            continue
+        if inputs_done:
+            finished.add(node.output[0])
+            ordered.append(node)
+        else:
+            waiting.append((name, True))
+            waiting.extend((source, False) for source in reversed(node.input))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
 def replace_node(graph: onnx.GraphProto, node: onnx.NodeProto, builder: GraphBuilder) -> None:
     """Put a builder's nodes in the place of one node, and its constants among the initialisers."""
     position = next(index for index, candidate in enumerate(graph.node) if candidate is node)

@@ -1,41 +1,52 @@
-"""Nodes, constants and opsets that nothing needs any more are dropped."""
+"""Nodes, constants and opsets that nothing needs are dropped; what is left stands in one fixed order."""
 
 from __future__ import annotations
 
 import onnx
+from onnx import helper, numpy_helper
 
-from flowtell.export.passes._graph import copied
+from flowtell.export.passes._graph import copied, order_nodes
 
 
 def drop_unused(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep what the graph's outputs need; inputs stay as they are.
+    """Keep what the graph's outputs need, equal constants once; inputs stay as they are.
+
+    The order of nodes and constants follows from the graph's structure: tf2onnx's own changes from run to
+    run.
 
     Raises:
         ValueError: an operator outside the default domain is left.
     """
     model = copied(model)
     graph = model.graph
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if any(name in needed for name in node.output):
-            kept.append(node)
-            needed.update(node.input)
+    order_nodes(graph)
     foreign = sorted(
-        {f"{node.domain}::{node.op_type}" for node in kept if node.domain not in ("", "ai.onnx")}
+        {f"{node.domain}::{node.op_type}" for node in graph.node if node.domain not in ("", "ai.onnx")}
     )
     if foreign:
         raise ValueError(f"operators outside the default domain are left: {', '.join(foreign)}")
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    del graph.node[:]
-    graph.node.extend(copies)
-    initializers = [tensor for tensor in graph.initializer if tensor.name in needed]
-    copied_tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in initializers]
-    del graph.initializer[:]
-    graph.initializer.extend(copied_tensors)
+    _keep_constants(graph)
     del graph.value_info[:]
-    default = next(item for item in model.opset_import if item.domain in ("", "ai.onnx"))
-    version = default.version
+    version = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
     del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", version))
+    model.opset_import.append(helper.make_opsetid("", version))
     return model
+
+
+def _keep_constants(graph: onnx.GraphProto) -> None:
+    """Keep the constants that are read, equal ones once, in the order in which they are first read."""
+    by_name = {tensor.name: tensor for tensor in graph.initializer}
+    first_of: dict[bytes, str] = {}
+    kept: list[onnx.TensorProto] = []
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name not in by_name:
+                continue
+            array = numpy_helper.to_array(by_name[name])
+            content = f"{array.dtype}{array.shape}".encode() + array.tobytes()
+            if content not in first_of:
+                first_of[content] = name
+                kept.append(numpy_helper.from_array(array, name))
+            node.input[index] = first_of[content]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import onnx
 
-from flowtell.export.passes._graph import consumers, copied
+from flowtell.export.passes._graph import consumers, copied, order_nodes
 from flowtell.export.passes._weights import weight_of
 
 
@@ -36,23 +36,5 @@ def fuse_conv_bias(model: onnx.ModelProto, weight_names: Collection[str]) -> onn
         dead.append(add)
     for node in dead:
         graph.node.remove(node)
-    return _sorted(model)
-
-
-def _sorted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Restore the order of execution: a bias may have been prepared after its convolution."""
-    graph = model.graph
-    ready = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
-    waiting, ordered = list(graph.node), []
-    while waiting:
-        runnable = [node for node in waiting if all(name in ready for name in node.input)]
-        if not runnable:
-            raise ValueError(f"the graph has a cycle or reads an unknown value near {waiting[0].name!r}")
-        first = runnable[0]
-        ordered.append(first)
-        waiting.remove(first)
-        ready.update(first.output)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
-    del graph.node[:]
-    graph.node.extend(copies)
+    order_nodes(graph)
     return model

@@ -9,8 +9,8 @@ import onnx
 
 from flowtell.export.passes._graph import copied
 
-# Keras and TensorFlow append these to names that are already taken.
-_COUNTER = re.compile(r"_\d+$")
+# tf2onnx, and Keras and TensorFlow before it, append these to names that are already taken.
+_COUNTER = re.compile(r"(_\d+)?(__\d+)?$")
 # Scopes that say nothing inside one graph, and the operators that the node's own type repeats.
 _SILENT = {"BiasAdd", "LeakyRelu", "Relu", "conv", "convolution", "detector", "pwcnet"}
 
