@@ -119,7 +119,11 @@ class _FeatureBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         picked = np.sort(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        return self.features[picked].astype(np.float32), self.labels[picked].astype(np.float32), self.weights[picked]
+        return (
+            self.features[picked].astype(np.float32),
+            self.labels[picked].astype(np.float32),
+            self.weights[picked],
+        )
 
     def on_epoch_end(self):
         self.order = self.rng.permutation(len(self.labels))

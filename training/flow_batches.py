@@ -51,8 +51,8 @@ class TeacherPairs:
 class FlowBatches(keras.utils.PyDataset):
     """Endless variety in epochs of fixed length; batch k of seed s is always the same.
 
-    Each item is `((image1, image2), target)`: float32 `[B, S, S, 3]` RGB in [0, 255] twice, and the flow averaged to
-    level 2, float32 `[B, S/4, S/4, 2]` in px.
+    Each item is `((image1, image2), target)`: float32 `[B, S, S, 3]` RGB in [0, 255] twice, and the flow
+    averaged to level 2, float32 `[B, S/4, S/4, 2]` in px.
 
     Args:
         textures: pictures, see `load_textures`.
@@ -66,7 +66,16 @@ class FlowBatches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, textures, motion, batch_size, batches, seed, teacher=None, teacher_share=0.0, first_batch=0, **kwargs
+        self,
+        textures,
+        motion,
+        batch_size,
+        batches,
+        seed,
+        teacher=None,
+        teacher_share=0.0,
+        first_batch=0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         # One thread an example: the workers and the network share the cores already.

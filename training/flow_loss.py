@@ -16,9 +16,11 @@ def multiscale_loss(target, flows, divisor, robust=False):
 
     Args:
         target: float32 `[N, H/4, W/4, 2]`, the true flow averaged to level 2, in px of the full size.
-        flows: the network's flows of levels 6 to 2, `[N, H/2**l, W/2**l, 2]`, in px of the full size over `divisor`.
+        flows: the network's flows of levels 6 to 2, `[N, H/2**l, W/2**l, 2]`, in px of the full size over
+            `divisor`.
         divisor: what the flows were divided by.
-        robust: whether each error e becomes `(e + 0.01) ** 0.4`, which lets small errors count in fine-tuning.
+        robust: whether each error e becomes `(e + 0.01) ** 0.4`, which lets small errors count in
+            fine-tuning.
 
     Returns:
         scalar: sum over levels and pixels, mean over the batch, as the paper sums it.
@@ -40,7 +42,8 @@ def epe(flow, truth, valid=None):
     """Return the mean end-point error in px over the valid pixels.
 
     Args:
-        flow, truth: float `[..., H, W, 2]` in px.
+        flow: float `[..., H, W, 2]` in px.
+        truth: the same shape and unit.
         valid: bool `[..., H, W]`; None for all.
 
     Raises:
@@ -53,7 +56,8 @@ def fl_all(flow, truth, valid=None):
     """Return the percentage of valid pixels wrong by more than 3 px and 5 % of the true length (KITTI 2015).
 
     Args:
-        flow, truth: float `[..., H, W, 2]` in px.
+        flow: float `[..., H, W, 2]` in px.
+        truth: the same shape and unit.
         valid: bool `[..., H, W]`; None for all.
 
     Raises:

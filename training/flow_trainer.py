@@ -25,7 +25,8 @@ class FlowTraining:
         steps: optimiser steps in all.
         epoch_steps: steps between checkpoints.
         batch_size: pairs a step.
-        learning_rate: its peak; it rises over the first 3 % of the steps and falls as a cosine to 2 % of the peak.
+        learning_rate: its peak; it rises over the first 3 % of the steps and falls as a cosine to 2 % of the
+            peak.
         robust: whether to use the robust loss (fine-tuning).
         mixed_precision: whether convolutions compute in bfloat16 (weights, flow and warp stay in float32).
         ema_momentum: of the moving average of the weights that is what gets saved.
@@ -78,7 +79,11 @@ class _Checkpoint(keras.callbacks.Callback):
         _save_whole(self.network, self.folder / "flow.weights.h5")
         _assign(self.network.trainable_variables, current)
         _save_whole(self.model, self.folder / "state.weights.h5")
-        record = {"epoch": epoch + 1, "loss": float(logs["loss"]), "elapsed_s": time.monotonic() - self.started}
+        record = {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "elapsed_s": time.monotonic() - self.started,
+        }
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(record) + "\n")
 
@@ -98,8 +103,8 @@ def _save_whole(model, path):
 def train_flow(settings, folder, videos=(), teacher=None, init=None):
     """Train a flow network; resumes where an earlier call into the same folder stopped.
 
-    Writes `flow.weights.h5` (averaged weights), `state.weights.h5` (everything needed to resume), `log.jsonl` and
-    `settings.json` into the folder after each epoch.
+    Writes `flow.weights.h5` (averaged weights), `state.weights.h5` (everything needed to resume),
+    `log.jsonl` and `settings.json` into the folder after each epoch.
 
     Args:
         settings: a `FlowTraining`.

@@ -5,9 +5,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LabelledVideo", "identity_folds", "read_labels"]
+__all__ = ["LabelledVideo", "identity_folds", "identity_groups", "read_labels"]
 
-# How FaceForensics++ (`183`, `183_253`), DFD (`01__kitchen_pan`) and Celeb-DF (`id26_0006`, `id26_id25_0006`) name
+# How FaceForensics++ (`183`, `183_253`), DFD (`01__kitchen_pan`) and Celeb-DF (`id26_0006`,
+# `id26_id25_0006`) name
 # the people in a file: a number of two or three digits, or one after `id`; four digits count takes.
 _IDENTITY = re.compile(r"(?:^|_)(id\d+|\d{2,3})(?=_|$)")
 
@@ -32,7 +33,8 @@ class LabelledVideo:
 def read_labels(path):
     """Read a CSV of labelled videos.
 
-    Columns: `path` (relative to the CSV), `label` (`real` or `fake`); optional: `identity` (names separated by `;`;
+    Columns: `path` (relative to the CSV), `label` (`real` or `fake`); optional: `identity` (names separated
+        by `;`;
     without it they are read from the file name as FaceForensics++, DFD and Celeb-DF write it) and `method`.
 
     Returns:
@@ -61,14 +63,16 @@ def _video(csv_path, line, row):
     identities = named.split(";") if named else _IDENTITY.findall(video.stem)
     if not identities:
         raise ValueError(f"{where}: cannot tell who is in {video.name}; add a column identity")
-    return LabelledVideo(video, int(row["label"] == "fake"), frozenset(identities), row.get("method") or row["label"])
+    return LabelledVideo(
+        video, int(row["label"] == "fake"), frozenset(identities), row.get("method") or row["label"]
+    )
 
 
 def identity_folds(videos, count):
     """Split videos into folds that share no person.
 
-    Videos with a person in common, directly or through others, stay together. Such groups, largest first, go to the
-    fold with the fewest videos so far, of equals the one with the fewest real ones.
+    Videos with a person in common, directly or through others, stay together. Such groups, largest first, go
+    to the fold with the fewest videos so far, of equals the one with the fewest real ones.
 
     Args:
         videos: list of `LabelledVideo`.
@@ -82,7 +86,9 @@ def identity_folds(videos, count):
     """
     groups = _connected(videos)
     if len(groups) < count:
-        raise ValueError(f"{count} folds need at least {count} groups of people who share no video; there are {len(groups)}")
+        raise ValueError(
+            f"{count} folds need as many groups of people who share no video; there are {len(groups)}"
+        )
     folds = [None] * len(videos)
     totals = [[0, 0] for _ in range(count)]
     for members in sorted(groups, key=lambda g: (-len(g), g)):
@@ -93,6 +99,15 @@ def identity_folds(videos, count):
         for i in members:
             folds[i] = fold
     return folds
+
+
+def identity_groups(videos):
+    """Return, for each video, the number of its group of people: groups share nobody, even through others."""
+    numbers = [None] * len(videos)
+    for number, members in enumerate(_connected(videos)):
+        for index in members:
+            numbers[index] = number
+    return numbers
 
 
 def _connected(videos):

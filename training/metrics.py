@@ -26,9 +26,10 @@ def auc_interval(scores, labels, groups=None, level=0.95, draws=2000, seed=0):
     """Return (low, high) of a percentile bootstrap of the AUC.
 
     Args:
-        scores, labels: as for `auc`.
-        groups: `[N]`; examples of one group are drawn together (files of one person are not independent). None: each
-            on its own.
+        scores: as for `auc`.
+        labels: as for `auc`.
+        groups: `[N]`; examples of one group are drawn together (files of one person are not independent).
+            None: each on its own.
         level: of the interval.
         draws: resamples; those with one class only are drawn again.
         seed: of the resampling.
@@ -47,7 +48,7 @@ def auc_interval(scores, labels, groups=None, level=0.95, draws=2000, seed=0):
 
 
 def equal_error_rate(scores, labels):
-    """Return the error rate at the threshold where as many reals as fakes are misjudged (the nearest there is)."""
+    """Return the error rate at which as many of the reals as of the fakes are misjudged, or nearly."""
     scores, labels = np.asarray(scores, float), np.asarray(labels)
     rates = []
     for threshold in np.concatenate([[-np.inf], np.unique(scores)]):
@@ -58,17 +59,20 @@ def equal_error_rate(scores, labels):
 
 
 def expected_calibration_error(probabilities, labels, bins=10):
-    """Return the mean gap between probability and frequency over equally wide bins, weighted by their counts."""
+    """Return the mean gap between probability and frequency over equally wide bins, weighted by count."""
     probabilities, labels = np.asarray(probabilities, float), np.asarray(labels, float)
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     gaps = [
-        np.sum(index == b) * abs(probabilities[index == b].mean() - labels[index == b].mean()) for b in np.unique(index)
+        np.sum(index == b) * abs(probabilities[index == b].mean() - labels[index == b].mean())
+        for b in np.unique(index)
     ]
     return float(sum(gaps) / len(labels))
 
 
 def fit_temperature(logits, labels):
-    """Return the temperature that minimises the cross-entropy of `sigmoid(logits / temperature)`, classes balanced.
+    """Return the temperature of the least cross-entropy of `sigmoid(logits / temperature)`.
+
+    Both classes count alike, however many examples each has.
 
     Args:
         logits: float `[N]`.

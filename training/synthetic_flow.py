@@ -1,7 +1,7 @@
 """Image pairs with exact flow, made on the fly from pictures.
 
-Frame 2 is painted first, layer by layer; frame 1 is frame 2 looked up at `x + flow(x)`. So the flow of frame 1 is
-exact to the interpolation of the picture, occlusion included.
+Frame 2 is painted first, layer by layer; frame 1 is frame 2 looked up at `x + flow(x)`. So the flow of frame
+1 is exact to the interpolation of the picture, occlusion included.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class MotionConfig:
 
     Attributes:
         size_px: side of the square frames.
-        translation_px: scale of the translation of a layer. Its length is drawn log-uniformly between a thirtieth of
+        translation_px: scale of the translation of a layer. Its length is drawn log-uniformly between a
+            thirtieth of
             this and this: a face moves by a fraction of a pixel in most frames and by many in few.
         max_layers: up to this many layers in front of the background.
         still_share: share of pairs in which nothing at all moves (only noise and compression differ).
@@ -79,8 +80,8 @@ class _Painter:
 
     def __init__(self, textures, n, rng):
         picture = textures[rng.integers(len(textures))]
-        # Zoom so that the frame shows between a fifth and all of the picture's shorter side, never finer than the
-        # picture itself allows without aliasing.
+        # Zoom so that the frame shows between a fifth and all of the picture's shorter side, never finer
+        # than the picture itself allows without aliasing.
         side = min(picture.shape[:2])
         view = side * rng.uniform(0.2, 1.0)
         scale = view / n
@@ -120,7 +121,8 @@ def _motion(n, config, rng):
     direction = rng.uniform(0, 2 * np.pi)
     x, y = _grid(n)
     cx, cy = rng.uniform(0, n, 2)
-    # Rotation, zoom and shear move a pixel n/4 from the centre by about the same length as the translation, at most.
+    # Rotation, zoom and shear move a pixel n/4 from the centre by about the same length as the translation,
+    # at most.
     linear = rng.normal(0, 0.5, (2, 2)) * min(length, n / 16) / (n / 4)
     u = length * np.cos(direction) + linear[0, 0] * (x - cx) + linear[0, 1] * (y - cy)
     v = length * np.sin(direction) + linear[1, 0] * (x - cx) + linear[1, 1] * (y - cy)
@@ -128,7 +130,8 @@ def _motion(n, config, rng):
     if rng.random() < 0.7:
         cells = int(rng.integers(3, 11))
         amplitude = config.translation_px * 0.3 * np.exp(rng.uniform(np.log(1 / 20), 0))
-        # Neighbouring control points n/cells apart may differ by little more than half that, or the field folds.
+        # Neighbouring control points n/cells apart may differ by little more than half that, or the field
+        # folds.
         amplitude = min(amplitude, 0.2 * n / cells)
         knots = rng.normal(0, amplitude, (cells, cells, 2)).astype(np.float32)
         flow += cv2.resize(knots, (n, n), interpolation=cv2.INTER_CUBIC)
@@ -136,7 +139,7 @@ def _motion(n, config, rng):
 
 
 def _blob(n, rng):
-    """A smooth-edged random region of frame 2; float32 `[n, n]` in [0, 1]."""
+    """Return a smooth-edged random region of frame 2; float32 `[n, n]` in [0, 1]."""
     x, y = _grid(n)
     cx, cy = rng.uniform(0.1, 0.9, 2) * n
     rx, ry = rng.uniform(0.08, 0.4, 2) * n
@@ -151,11 +154,13 @@ def _blob(n, rng):
 
 def _look_up(mask, flow):
     x, y = _grid(mask.shape[0])
-    return cv2.remap(mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        mask, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def _degrade_pair(image1, image2, rng):
-    """What a camera and a codec do: exposure, blur and noise, compression; mostly alike in both frames."""
+    """Do what a camera and a codec do: exposure, blur, noise, compression; mostly alike in both frames."""
     gain, offset, gamma = rng.uniform(0.75, 1.25), rng.uniform(-20, 20), rng.uniform(0.8, 1.25)
     change = rng.normal(1, 0.02), rng.normal(0, 2)
     blur = rng.uniform(0.3, 1.4) if rng.random() < 0.3 else 0.0

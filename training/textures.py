@@ -10,8 +10,8 @@ from flowtell.training.video import read_key_frames
 
 __all__ = ["PACKAGED_PICTURES", "load_textures"]
 
-# Pictures that scikit-image carries under permissive terms. Its portrait of an astronaut is left out on purpose: the
-# bundled samples are made from it, and nothing may be trained on what it is shown to.
+# Pictures that scikit-image carries under permissive terms. Its portrait of an astronaut is left out on
+# purpose: the bundled samples are made from it, and nothing may be trained on what it is shown to.
 PACKAGED_PICTURES = (
     "brick.png",
     "camera.png",

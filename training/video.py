@@ -6,7 +6,7 @@ __all__ = ["read_key_frames"]
 
 
 def read_key_frames(path):
-    """Yield the key frames of a video in order as uint8 `[H, W, 3]` RGB, without decoding the frames between them.
+    """Yield the key frames of a video in order as uint8 `[H, W, 3]` RGB, the others left undecoded.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from tolerances import TOLERANCES
+
 from flowtell.training.classifier_trainer import ClassifierTraining, fit_classifier, pair_logits
 from flowtell.training.flow_features import clip_flow, frozen_features, mirrored_flow
 from flowtell.training.metrics import auc
 from flowtell.training.models import ClassifierConfig, FlowImage, build_classifier, build_flow_network
-from tolerances import TOLERANCES
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from flowtell.training.flow_loss import LEVEL_WEIGHTS, epe, fl_all, multiscale_loss
 from flowtell.training.flow_trainer import FlowTraining, train_flow
 from flowtell.training.models import build_flow_network
@@ -65,7 +66,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path, monkeypatc
         network.load_weights(path)
         weights.append(network.get_weights())
     assert all((a == b).all() for a, b in zip(*weights, strict=True))
-    epochs = [json.loads(line)["epoch"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    epochs = [
+        json.loads(line)["epoch"] for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
+    ]
     assert epochs == [1, 2]
 
 

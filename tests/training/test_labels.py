@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+
 from flowtell.training.labels import identity_folds, read_labels
-from flowtell.training.metrics import auc, auc_interval, equal_error_rate, expected_calibration_error, fit_temperature
+from flowtell.training.metrics import (
+    auc,
+    auc_interval,
+    equal_error_rate,
+    expected_calibration_error,
+    fit_temperature,
+)
 
 
 def write(tmp_path, *rows, header="path,label,method"):
@@ -17,7 +24,12 @@ def write(tmp_path, *rows, header="path,label,method"):
 
 def test_identities_are_read_from_dataset_names(tmp_path):
     videos = read_labels(
-        write(tmp_path, "183_253.mp4,fake,Deepfakes", "id26_id25_0006_c.mp4,fake,", "01__kitchen_pan.mp4,real,actors")
+        write(
+            tmp_path,
+            "183_253.mp4,fake,Deepfakes",
+            "id26_id25_0006_c.mp4,fake,",
+            "01__kitchen_pan.mp4,real,actors",
+        )
     )
     assert [set(v.identities) for v in videos] == [{"183", "253"}, {"id26", "id25"}, {"01"}]
     assert [v.label for v in videos] == [1, 1, 0]
@@ -44,7 +56,7 @@ def test_bad_rows_are_named(tmp_path, row, message):
 def test_missing_file_and_columns_are_named(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("path,label\n183.mp4,real\n")
-    with pytest.raises(FileNotFoundError, match="line 2: there is no file 183.mp4"):
+    with pytest.raises(FileNotFoundError, match=r"line 2: there is no file 183\.mp4"):
         read_labels(path)
     path.write_text("file,label\n")
     with pytest.raises(ValueError, match="columns path and label"):
@@ -52,7 +64,14 @@ def test_missing_file_and_columns_are_named(tmp_path):
 
 
 def test_no_person_is_in_two_folds(tmp_path):
-    rows = ["183.mp4,real,", "253.mp4,real,", "183_253.mp4,fake,", "469.mp4,real,", "469_481.mp4,fake,", "585.mp4,real,"]
+    rows = [
+        "183.mp4,real,",
+        "253.mp4,real,",
+        "183_253.mp4,fake,",
+        "469.mp4,real,",
+        "469_481.mp4,fake,",
+        "585.mp4,real,",
+    ]
     videos = read_labels(write(tmp_path, *rows))
     folds = identity_folds(videos, 3)
     assert sorted(set(folds)) == [0, 1, 2]
@@ -94,4 +113,8 @@ def test_temperature_recovers_the_scale():
     assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
     calibrated = 1 / (1 + np.exp(-logits))
     overconfident = 1 / (1 + np.exp(-3 * logits))
-    assert expected_calibration_error(calibrated, labels) < 0.02 < expected_calibration_error(overconfident, labels)
+    assert (
+        expected_calibration_error(calibrated, labels)
+        < 0.02
+        < expected_calibration_error(overconfident, labels)
+    )

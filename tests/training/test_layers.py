@@ -4,12 +4,13 @@ import flow_vis
 import keras
 import numpy as np
 import pytest
-from flowtell.training.models import BilinearResize, CostVolume, FlowImage, Warp, backward_warp
 from tolerances import TOLERANCES
+
+from flowtell.training.models import BilinearResize, CostVolume, FlowImage, Warp, backward_warp
 
 
 def cost_volume_by_loops(features1, features2, d):
-    n, h, w, c = features1.shape
+    n, h, w, _ = features1.shape
     out = np.zeros((n, h, w, (2 * d + 1) ** 2), np.float32)
     for y in range(h):
         for x in range(w):
@@ -39,7 +40,9 @@ def test_cost_volume_is_the_mean_of_products_at_each_displacement():
     rng = np.random.default_rng(0)
     features1, features2 = rng.normal(size=(2, 2, 7, 9, 5)).astype(np.float32)
     got = np.array(CostVolume(3)(features1, features2))
-    assert np.abs(got - cost_volume_by_loops(features1, features2, 3)).max() <= TOLERANCES["layer_float32"].value
+    assert (
+        np.abs(got - cost_volume_by_loops(features1, features2, 3)).max() <= TOLERANCES["layer_float32"].value
+    )
 
 
 def test_cost_volume_peaks_where_the_second_image_went():
@@ -57,8 +60,13 @@ def test_layouts_agree(layer):
     second = rng.normal(size=(2, 6, 8, 4 if layer == "cost_volume" else 2)).astype(np.float32)
     make = CostVolume if layer == "cost_volume" else Warp
     last = np.array(make(data_format="channels_last")(first, second))
-    channels_first = make(data_format="channels_first")(first.transpose(0, 3, 1, 2), second.transpose(0, 3, 1, 2))
-    assert np.abs(np.array(channels_first).transpose(0, 2, 3, 1) - last).max() <= TOLERANCES["layer_float32"].value
+    channels_first = make(data_format="channels_first")(
+        first.transpose(0, 3, 1, 2), second.transpose(0, 3, 1, 2)
+    )
+    assert (
+        np.abs(np.array(channels_first).transpose(0, 2, 3, 1) - last).max()
+        <= TOLERANCES["layer_float32"].value
+    )
 
 
 def test_warp_samples_bilinearly_and_sees_zero_outside():

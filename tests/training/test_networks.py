@@ -3,10 +3,12 @@
 import ast
 from pathlib import Path
 
-import flowtell.training.models as models
 import h5py
 import numpy as np
 import pytest
+from tolerances import TOLERANCES
+
+import flowtell.training.models as models
 from flowtell.training.models import (
     ClassifierConfig,
     build_classifier,
@@ -14,7 +16,6 @@ from flowtell.training.models import (
     build_flow_network,
     load_imagenet_weights,
 )
-from tolerances import TOLERANCES
 
 
 def count(weights):

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from flowtell.training.flow_batches import FlowBatches, TeacherPairs
 from flowtell.training.synthetic_flow import MotionConfig, synthetic_pair
 from flowtell.training.textures import PACKAGED_PICTURES, load_textures

@@ -1,4 +1,4 @@
-"""The classifier: ImageNet VGG16 on a flow image, with a dense head of one logit (Amerini et al., section 3)."""
+"""The classifier: ImageNet VGG16 on a flow image with a dense head (Amerini et al., section 3)."""
 
 from dataclasses import asdict, dataclass
 
@@ -78,9 +78,9 @@ class _Block(layers.Layer):
 class FlowClassifier(keras.Model):
     """VGG16 with a dense head: flow images to logits.
 
-    `call(images)` takes float `[N, H, H, 3]` RGB in [0, 255] (or channels first) of any one size and returns logits
-    `[N]`; their sigmoid is the probability of *fake*. `frozen_features` and `judge_features` are its halves: the
-    first never changes in training, so that its output can be cached.
+    `call(images)` takes float `[N, H, H, 3]` RGB in [0, 255] (or channels first) of any one size and returns
+    logits `[N]`; their sigmoid is the probability of *fake*. `frozen_features` and `judge_features` are its
+    halves: the first never changes in training, so that its output can be cached.
 
     Args:
         config: the sizes and the preprocessing.
@@ -185,5 +185,7 @@ def _kernel_and_bias(file, layer, kernel_shape):
     names = file[layer].attrs.get("weight_names", ()) if layer in file else ()
     arrays = [np.asarray(file[layer][name]) for name in names]
     if [a.shape for a in arrays] != [tuple(kernel_shape), (kernel_shape[-1],)]:
-        raise ValueError(f"no VGG16 weights in {file.filename}: layer {layer} does not hold a kernel and a bias")
+        raise ValueError(
+            f"no VGG16 weights in {file.filename}: layer {layer} does not hold a kernel and a bias"
+        )
     return arrays

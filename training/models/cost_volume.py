@@ -10,15 +10,16 @@ __all__ = ["CostVolume"]
 
 @keras.saving.register_keras_serializable("flowtell")
 class CostVolume(keras.layers.Layer):
-    """Correlation of two feature maps over a square of displacements (PWC-Net, section 3, "Cost volume layer").
+    """Correlation of two feature maps over a square of displacements (PWC-Net, section 3).
 
-    Inputs: features of image 1 and of image 2, float, both `[N, H, W, C]` (`channels_last`) or `[N, C, H, W]`.
-    Output: `[N, H, W, (2d+1)**2]` (or channels first). Channel `(dy + d) * (2d+1) + (dx + d)` is the mean over C of
-    `features1[y, x] * features2[y + dy, x + dx]`; outside the image features2 counts as zero.
+    Inputs: features of image 1 and of image 2, float, both `[N, H, W, C]` or both `[N, C, H, W]`.
+    Output: `[N, H, W, (2d+1)**2]` (or channels first). Channel `(dy + d) * (2d+1) + (dx + d)` is the mean
+    over C of `features1[y, x] * features2[y + dy, x + dx]`; outside the image features2 counts as zero.
 
-    For one row offset dy all products of row y with row y + dy are one matrix product `[W, W + 2d]`; its `2d + 1`
-    wanted diagonals come out by padding the flattened product by W and reading it in rows that are one longer. So the
-    layer needs only Pad, MatMul, Reshape and Slice, in training and in the exported graph alike.
+    For one row offset dy all products of row y with row y + dy are one matrix product `[W, W + 2d]`; its `2d
+    + 1` wanted diagonals come out by padding the flattened product by W and reading it in rows that are one
+    longer. So the layer needs only Pad, MatMul, Reshape and Slice, in training and in the exported graph
+    alike.
 
     Args:
         max_displacement: d, in pixels of the feature map; 4 in the paper.

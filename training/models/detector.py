@@ -12,9 +12,9 @@ __all__ = ["FlowDetector", "build_detector"]
 class FlowDetector(keras.Model):
     """PWC-Net, flow image and classifier over face clips.
 
-    `call(clips)` takes uint8 `[B, T+1, S, S, 3]` RGB and returns a dict: `pair_logits` float32 `[B, T]`, `clip_logit`
-    float32 `[B]` (their mean) and `flow` float32 `[B, T, S/4, S/4, 2]` in px of the crop. Each frame is encoded once.
-    Logits are divided by the calibration temperature.
+    `call(clips)` takes uint8 `[B, T+1, S, S, 3]` RGB and returns a dict: `pair_logits` float32 `[B, T]`,
+    `clip_logit` float32 `[B]` (their mean) and `flow` float32 `[B, T, S/4, S/4, 2]` in px of the crop. Each
+    frame is encoded once. Logits are divided by the calibration temperature.
 
     Args:
         network: a `PWCNet`.

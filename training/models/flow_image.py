@@ -12,12 +12,15 @@ __all__ = ["FLOW_ENCODINGS", "UV_RANGE_PX", "BilinearResize", "FlowImage", "colo
 
 FLOW_ENCODINGS = ("colour_wheel", "uv")
 
-# Where the hues of the Middlebury wheel begin, counted from red: 15 steps to yellow, 6 to green, 4 to cyan, 11 to
-# blue, 13 to magenta, 6 back to red (Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011).
+# Where the hues of the Middlebury wheel begin, counted from red: 15 steps to yellow, 6 to green, 4 to cyan,
+# 11 to blue, 13 to magenta, 6 back to red (Baker et al., "A Database and Evaluation Methodology for Optical
+# Flow", IJCV 2011).
 _YELLOW, _GREEN, _CYAN, _BLUE, _MAGENTA, _HUES = 15, 21, 25, 36, 49, 55
-# A pair in which nothing moves by a pixel is not stretched to full saturation: its noise would become the picture.
+# A pair in which nothing moves by a pixel is not stretched to full saturation: its noise would become the
+# picture.
 _MIN_RADIUS_PX = 1.0
-# Flow of this length reaches the end of a channel. On face crops of 256 px the 99th percentile of |flow| is below it.
+# Flow of this length reaches the end of a channel. On face crops of 256 px the 99th percentile of |flow| is
+# below it.
 UV_RANGE_PX = 8.0
 
 
@@ -27,7 +30,8 @@ def colour_wheel(u, v, axes):
     Direction gives the hue, length over the pair's largest length (at least 1 px) the saturation.
 
     Args:
-        u, v: float tensors of one shape, in px.
+        u: float tensor, in px, rightwards.
+        v: the same shape, downwards.
         axes: the axes over which the largest length of one pair is taken.
     """
     radius = ops.sqrt(ops.square(u) + ops.square(v))
@@ -49,7 +53,8 @@ def uv_image(u, v):
     """Return three channels in [0, 255]: u and v about 127.5 with a fixed scale, and the length from 0.
 
     Args:
-        u, v: float tensors of one shape, in px; `UV_RANGE_PX` reaches the end of a channel.
+        u: float tensor, in px, rightwards; `UV_RANGE_PX` reaches the end of a channel.
+        v: the same shape, downwards.
     """
     scale = 127.5 / UV_RANGE_PX
     radius = ops.sqrt(ops.square(u) + ops.square(v))
@@ -58,7 +63,9 @@ def uv_image(u, v):
 
 @keras.saving.register_keras_serializable("flowtell")
 class FlowImage(keras.layers.Layer):
-    """Flow as a picture. Input `[N, H, W, 2]` px (or channels first), output `[N, H, W, 3]` in [0, 255], not rounded.
+    """Flow as a picture.
+
+    Input `[N, H, W, 2]` px (or channels first), output `[N, H, W, 3]` in [0, 255], not rounded.
 
     Args:
         encoding: `"colour_wheel"` (the original method) or `"uv"`.
@@ -95,8 +102,8 @@ class FlowImage(keras.layers.Layer):
 class BilinearResize(keras.layers.Layer):
     """Bilinear resize of square images to a fixed size, as two matrix products; antialiased when shrinking.
 
-    Pixel centres lie at half-integers, borders repeat. Two products with constant matrices are the same operation, to
-    the last rounding, on every backend and runtime, which their resize operators are not.
+    Pixel centres lie at half-integers, borders repeat. Two products with constant matrices are the same
+    operation, to the last rounding, on every backend and runtime, which their resize operators are not.
 
     Input `[N, H, H, C]` (or channels first), output `[N, size, size, C]`.
     """

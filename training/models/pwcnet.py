@@ -1,4 +1,7 @@
-"""PWC-Net (Sun, Yang, Liu, Kautz: "PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume", CVPR 2018)."""
+"""PWC-Net.
+
+Sun, Yang, Liu, Kautz: "PWC-Net: CNNs for Optical Flow Using Pyramid, Warping, and Cost Volume", CVPR 2018.
+"""
 
 from dataclasses import asdict, dataclass
 
@@ -27,9 +30,9 @@ class FlowNetworkConfig:
         context_filters: channels of the six dilated convolutions of the context network.
         dense: whether each decoder convolution sees all that came before it (DenseNet connections).
         max_displacement: search range of the cost volume, in pixels of the level.
-        normalise_features: whether features are centred and scaled before they are correlated (Jonschkowski et al.,
-            "What Matters in Unsupervised Optical Flow", ECCV 2020, section 3.2). The paper's network does without;
-            with it, training leaves zero flow within a hundred steps instead of thousands.
+        normalise_features: whether features are centred and scaled before they are correlated (Jonschkowski
+            et al., "What Matters in Unsupervised Optical Flow", ECCV 2020, section 3.2). The paper's network
+            does without; with it, training leaves zero flow within a hundred steps instead of thousands.
     """
 
     pyramid_filters: tuple[int, ...] = (16, 32, 64, 96, 128, 196)
@@ -93,17 +96,24 @@ class _ConvLeaky(layers.Layer):
 class FeaturePyramid(layers.Layer):
     """Feature pyramid of one image; level l has 1/2**l of its size.
 
-    Input: float `[N, H, W, 3]` RGB in [0, 1], H and W multiples of 64. Output: list of six tensors, levels 1 to 6.
+    Input: float `[N, H, W, 3]` RGB in [0, 1], H and W multiples of 64. Output: list of six tensors, levels 1
+        to 6.
     """
 
     def __init__(self, filters, data_format="channels_last", **kwargs):
         super().__init__(**kwargs)
         self.levels = [
             [
-                _ConvLeaky(n, 2 if i == 0 else 1, data_format=data_format, dtype=self.dtype_policy, name=f"{l}_{i}")
+                _ConvLeaky(
+                    n,
+                    2 if i == 0 else 1,
+                    data_format=data_format,
+                    dtype=self.dtype_policy,
+                    name=f"{level}_{i}",
+                )
                 for i in range(3)
             ]
-            for l, n in enumerate(filters, start=1)
+            for level, n in enumerate(filters, start=1)
         ]
 
     def call(self, x):
@@ -141,7 +151,7 @@ class FlowDecoder(layers.Layer):
 
 
 class ContextNetwork(layers.Layer):
-    """Refinement by dilated convolutions (PWC-Net, section 3, "Context network"); its output is added to the flow."""
+    """Refinement of a flow by dilated convolutions (PWC-Net, section 3, "Context network")."""
 
     def __init__(self, filters, data_format="channels_last", **kwargs):
         super().__init__(**kwargs)
@@ -161,7 +171,13 @@ class ContextNetwork(layers.Layer):
 def _flow_head(data_format):
     # Flow stays in float32 under mixed precision: eight bits of mantissa are 0.04 px at a flow of 10 px.
     return layers.Conv2D(
-        2, 3, padding="same", data_format=data_format, kernel_initializer=_small_normal(), dtype="float32", name="head"
+        2,
+        3,
+        padding="same",
+        data_format=data_format,
+        kernel_initializer=_small_normal(),
+        dtype="float32",
+        name="head",
     )
 
 
@@ -174,9 +190,10 @@ def _small_normal():
 class PWCNet(keras.Model):
     """PWC-Net: from two images to flow at levels 6 to 2.
 
-    `call(image1, image2)` takes float `[N, H, W, 3]` RGB in [0, 255] (or `[N, 3, H, W]`), H and W multiples of 64,
-    and returns the flows of levels 6, 5, 4, 3, 2, each `[N, H/2**l, W/2**l, 2]` in pixels of the full size divided by
-    `FLOW_DIVISOR`. `encode` and `decode` are its halves, for those who share a frame between two pairs.
+    `call(image1, image2)` takes float `[N, H, W, 3]` RGB in [0, 255] (or `[N, 3, H, W]`), H and W multiples
+    of 64, and returns the flows of levels 6, 5, 4, 3, 2, each `[N, H/2**l, W/2**l, 2]` in pixels of the full
+    size divided by `FLOW_DIVISOR`. `encode` and `decode` are its halves, for those who share a frame between
+    two pairs.
 
     Args:
         config: the widths and connections.
@@ -194,7 +211,9 @@ class PWCNet(keras.Model):
         self.warp = Warp(data_format, warp, name="warp")
         levels = range(6, 1, -1)
         self.decoders = [
-            FlowDecoder(config.decoder_filters, config.dense, data_format, dtype=policy, name=f"decoder_{level}")
+            FlowDecoder(
+                config.decoder_filters, config.dense, data_format, dtype=policy, name=f"decoder_{level}"
+            )
             for level in levels
         ]
         self.upsample_flow = [self._upsampler(f"upsample_flow_{level}") for level in levels[:-1]]
@@ -260,13 +279,14 @@ class PWCNet(keras.Model):
 
 
 def _normalised(features, data_format):
-    """Return features less their mean over each channel's pixels, over their root mean square in the image."""
+    """Return features centred in each channel and scaled to a variance of one in each image."""
     features = ops.cast(features, "float32")
     channel = channel_axis(data_format)
     mean = ops.mean(features, axis=tuple(a for a in (1, 2, 3) if a != channel), keepdims=True)
     square = ops.mean(ops.square(features), axis=(1, 2, 3), keepdims=True)
     variance = square - ops.mean(ops.square(mean), axis=channel, keepdims=True)
-    # Features of a flat image have no variance at all: the floor keeps their rounding errors from being blown up.
+    # Features of a flat image have no variance at all: the floor keeps their rounding errors from being
+    # blown up.
     scale = ops.rsqrt(ops.maximum(variance, 1e-6))
     return features * scale - mean * scale
 
@@ -280,7 +300,8 @@ def build_flow_network(config="small", data_format="channels_last", warp=None, d
     """Build a PWC-Net with its weights created.
 
     Args:
-        config: a `FlowNetworkConfig`, or the name of one of `FLOW_PRESETS` (`full` is the paper's, 9,374,274 parameters).
+        config: a `FlowNetworkConfig`, or the name of one of `FLOW_PRESETS` (`full` is the paper's, 9,374,274
+            parameters).
         data_format: `"channels_last"` (runs everywhere) or `"channels_first"`.
         warp: replaces `Warp.implementation`; for exporters.
         dtype: a Keras dtype policy, such as `"mixed_bfloat16"`; None for the global one.

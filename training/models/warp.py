@@ -11,8 +11,8 @@ __all__ = ["Warp", "backward_warp"]
 def backward_warp(image2, flow):
     """Sample image 2 at `x + flow(x)`, bilinearly; outside the image it counts as zero.
 
-    This is ONNX GridSample with `align_corners=1`, `padding_mode="zeros"`, `mode="linear"`, on the grid of pixel
-    centres moved by the flow.
+    This is ONNX GridSample with `align_corners=1`, `padding_mode="zeros"`, `mode="linear"`, on the grid of
+    pixel centres moved by the flow.
 
     Args:
         image2: float `[N, H, W, C]`.
@@ -51,12 +51,13 @@ def backward_warp(image2, flow):
 class Warp(keras.layers.Layer):
     """Backward warp of a feature map by a flow (PWC-Net, section 3, "Warping layer").
 
-    Inputs: features of image 2 `[N, H, W, C]` (or `[N, C, H, W]`) and a flow with its 2 channels in the same place,
-    in pixels of the feature map. Output: the shape of the features. Always computed in float32: a position held in
-    half precision is wrong by a quarter of a pixel at 300.
+    Inputs: features of image 2 `[N, H, W, C]` (or `[N, C, H, W]`) and a flow with its 2 channels in the same
+        place,
+    in pixels of the feature map. Output: the shape of the features. Always computed in float32: a position
+    held in half precision is wrong by a quarter of a pixel at 300.
 
-    `implementation` is what computes it, `f(features, flow, data_format)`; an exporter replaces it by one that
-    becomes a GridSample node, so that the network itself is written once.
+    `implementation` is what computes it, `f(features, flow, data_format)`; an exporter replaces it by one
+    that becomes a GridSample node, so that the network itself is written once.
     """
 
     def __init__(self, data_format="channels_last", implementation=None, **kwargs):
