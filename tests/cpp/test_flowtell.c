@@ -70,10 +70,10 @@ static void test_nv12_colours(void) {
     static const struct {
         uint8_t y, u, v, rgb[3];
     } cases[] = {
-        {16, 128, 128, {0, 0, 0}},       {235, 128, 128, {255, 255, 255}}, {126, 128, 128, {128, 128, 128}},
-        {81, 90, 240, {255, 0, 0}},      {145, 54, 34, {0, 255, 1}},       {41, 240, 110, {0, 0, 255}},
-        {0, 128, 128, {0, 0, 0}},        {255, 128, 128, {255, 255, 255}}, {17, 128, 128, {1, 1, 1}},
-        {100, 128, 129, {99, 97, 98}},   {100, 129, 128, {98, 97, 100}},
+        {16, 128, 128, {0, 0, 0}},     {235, 128, 128, {255, 255, 255}}, {126, 128, 128, {128, 128, 128}},
+        {81, 90, 240, {255, 0, 0}},    {145, 54, 34, {0, 255, 1}},       {41, 240, 110, {0, 0, 255}},
+        {0, 128, 128, {0, 0, 0}},      {255, 128, 128, {255, 255, 255}}, {17, 128, 128, {1, 1, 1}},
+        {100, 128, 129, {99, 97, 98}}, {100, 129, 128, {98, 97, 100}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         const uint8_t luma[1] = {cases[i].y}, chroma[2] = {cases[i].u, cases[i].v};
@@ -83,7 +83,8 @@ static void test_nv12_colours(void) {
         image.stride_bytes[1] = 2;
         CHECK(flowtell_to_rgb(&image, out, sizeof out) == FLOWTELL_OK);
         if (memcmp(out, cases[i].rgb, 3) != 0) {
-            fprintf(stderr, "Y %d U %d V %d gave %d %d %d\n", cases[i].y, cases[i].u, cases[i].v, out[0], out[1], out[2]);
+            fprintf(stderr, "Y %d U %d V %d gave %d %d %d\n", cases[i].y, cases[i].u, cases[i].v, out[0], out[1],
+                    out[2]);
             ++failures;
         }
     }

@@ -14,7 +14,7 @@ using flowtell::fail;
 constexpr int32_t max_side_px = 65536;
 
 struct Packing {
-    int64_t bytes_per_pixel; // of plane 0
+    int64_t bytes_per_pixel;  // of plane 0
     int64_t red, green, blue; // byte of each colour within a pixel
 };
 
@@ -93,8 +93,8 @@ flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_t *rgb, size_
     }
     if (image->width < 1 || image->width > max_side_px || image->height < 1 || image->height > max_side_px) {
         return fail(FLOWTELL_INVALID_ARGUMENT,
-                    "An image of %" PRId32 " x %" PRId32 " px cannot be; each side is 1 to %" PRId32 " px.", image->width,
-                    image->height, max_side_px);
+                    "An image of %" PRId32 " x %" PRId32 " px cannot be; each side is 1 to %" PRId32 " px.",
+                    image->width, image->height, max_side_px);
     }
     flowtell_status status = check_plane(*image, 0, image->width * packing.bytes_per_pixel);
     if (status == FLOWTELL_OK && image->format == FLOWTELL_NV12) {
@@ -106,8 +106,9 @@ flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_t *rgb, size_
     const uint64_t rgb_row_bytes = 3 * static_cast<uint64_t>(image->width);
     const uint64_t needed_bytes = rgb_row_bytes * static_cast<uint64_t>(image->height);
     if (rgb_bytes < needed_bytes) {
-        return fail(FLOWTELL_BUFFER_TOO_SMALL, "The RGB buffer has %zu bytes and the image takes %" PRIu64 "; enlarge it.",
-                    rgb_bytes, needed_bytes);
+        return fail(FLOWTELL_BUFFER_TOO_SMALL,
+                    "The RGB buffer has %zu bytes and the image takes %" PRIu64 "; enlarge it.", rgb_bytes,
+                    needed_bytes);
     }
 
     for (int32_t y = 0; y < image->height; ++y) {
