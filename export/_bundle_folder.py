@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 
+from flowtell import InputError
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts
 from flowtell.export.capture import write_capture_graphs
@@ -50,12 +51,11 @@ def write_bundle_folder(
         papers: file name to text for each of ``PAPERS``.
 
     Raises:
-        FileExistsError: the folder holds something that is no bundle.
-        ValueError: a paper is missing.
+        InputError: the folder holds something that is no bundle, or a paper is missing.
     """
     missing = [name for name in PAPERS if name not in papers]
     if missing:
-        raise ValueError(f"a bundle needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
+        raise InputError(f"a bundle needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
     folder = Path(folder).resolve()
     _require_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -99,9 +99,9 @@ def _file_entry(path: Path) -> dict[str, object]:
 
 def _require_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"'{folder}' is a file; give the folder that is to become the bundle")
+        raise InputError(f"'{folder}' is a file; give the folder that is to become the bundle")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_NAME).is_file():
-        raise FileExistsError(f"'{folder}' holds files but no {MANIFEST_NAME}; give a new folder or a bundle")
+        raise InputError(f"'{folder}' holds files but no {MANIFEST_NAME}; give a new folder or a bundle")
 
 
 def _take_place(scratch: Path, folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from flowtell import Bundle
+from flowtell import Bundle, InputError
 from flowtell.export._bundle_folder import PAPERS, write_bundle_folder
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
@@ -39,13 +39,11 @@ def write_bundle(
         storage: how the weights are stored: ``compact`` (int8 and fp16) or ``float32``.
 
     Raises:
-        FileExistsError: the folder holds something that is no bundle.
-        ValueError: a paper or a threshold is missing, or there is no such storage.
+        InputError: the folder holds something that is no bundle, or a paper or a threshold is missing.
+        KeyError: there is no such storage.
     """
     if not facts.thresholds:
-        raise ValueError("a bundle with a detector needs a threshold: give at least one operating point")
-    if storage not in STORAGE_PLANS:
-        raise ValueError(f"no storage {storage!r}; there are {', '.join(sorted(STORAGE_PLANS))}")
+        raise InputError("a bundle with a detector needs a threshold: give at least one operating point")
     plan = STORAGE_PLANS[storage]
     write_bundle_folder(
         folder,

@@ -15,6 +15,7 @@ from flowtell.training.models import (
     ClassifierConfig,
     FlowClassifier,
     FlowDetector,
+    FlowImage,
     FlowNetworkConfig,
     PWCNet,
     build_classifier,
@@ -119,6 +120,15 @@ class TrainedModels:
                     f"the weight {variable.path} wants shape {tuple(variable.shape)}, not {found}"
                 )
             variable.assign(value)
+
+    def judge_flow(self, flow: np.ndarray) -> np.ndarray:
+        """Return the logits ``float32 [N]`` of pairs, temperature applied, from their flow.
+
+        Args:
+            flow: ``float32 [N, S/4, S/4, 2]`` in px of the crop.
+        """
+        image = FlowImage(self.settings.flow_encoding)
+        return np.asarray(self.classifier(image(flow))) * np.float32(1.0 / self.settings.temperature)
 
     def detector(self) -> FlowDetector:
         """Return the fused Keras model; it shares its weights with these two."""
