@@ -16,7 +16,7 @@ from flowtell import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/render_samples.py"
-INDEXES = (0, 25, 62)  # eyes open, eyes shut, speaking
+INDEXES = (0, 25, 90)  # eyes open, eyes shut, mouth open
 
 FORBIDDEN_IN_TRAINING = (
     "flowtell.samples",
