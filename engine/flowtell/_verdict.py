@@ -32,7 +32,7 @@ def sigmoid(logit: float) -> float:
 
 
 def faces_from_clips(judged: Sequence[JudgedClip], pairs_per_clip: int) -> tuple[FaceResult, ...]:
-    """Return the faces of these clips in order of their track; a face's probability is the mean of its clips'.
+    """Return the faces of these clips in order of their track; a face's probability is its clips' mean.
 
     The probability of a file is the highest of its faces, so one stray face could speak for the whole
     file. A face decides only if at least half of its clips are in the foreground and it was judged on one
