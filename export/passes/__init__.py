@@ -11,6 +11,7 @@ from flowtell.export.passes.fuse_conv_bias import fuse_conv_bias
 from flowtell.export.passes.lower_cost_volume import lower_cost_volume
 from flowtell.export.passes.lower_warp import lower_warp
 from flowtell.export.passes.permute_dense import permute_dense
+from flowtell.export.passes.pool_means import pool_means
 from flowtell.export.passes.shorten_names import shorten_names
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "lower_cost_volume",
     "lower_warp",
     "permute_dense",
+    "pool_means",
     "shorten_names",
     "standard_passes",
 ]
@@ -45,4 +47,5 @@ def standard_passes(model, weight_names):
     model = fuse_conv_bias(model, weight_names)
     model = permute_dense(model, weight_names)
     model = fold_weight_chains(model, weight_names)
+    model = pool_means(drop_unused(model))
     return shorten_names(drop_unused(model))

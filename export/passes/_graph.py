@@ -72,7 +72,7 @@ def order_nodes(graph: onnx.GraphProto) -> None:
 
 def replace_node(graph: onnx.GraphProto, node: onnx.NodeProto, builder: GraphBuilder) -> None:
     """Put a builder's nodes in the place of one node, and its constants among the initialisers."""
-    position = next(index for index, candidate in enumerate(graph.node) if candidate is node)
+    position = next(index for index, other in enumerate(graph.node) if other.output[0] == node.output[0])
     replacement = [*graph.node[:position], *builder.nodes, *graph.node[position + 1 :]]
     copies = [onnx.NodeProto.FromString(item.SerializeToString()) for item in replacement]
     del graph.node[:]
