@@ -22,7 +22,9 @@ class FlowTraining:
 
     Attributes:
         preset: one of `FLOW_PRESETS`.
-        steps: optimiser steps in all.
+        steps: optimiser steps that the schedule of the learning rate is laid out for.
+        stop_step: where to end before the schedule does, a multiple of `epoch_steps`; None to follow it
+            through.
         epoch_steps: steps between checkpoints.
         batch_size: pairs a step.
         learning_rate: its peak; it rises over the first 3 % of the steps and falls as a cosine to 2 % of the
@@ -37,6 +39,7 @@ class FlowTraining:
 
     preset: str = "small"
     steps: int = 6000
+    stop_step: int | None = None
     epoch_steps: int = 250
     batch_size: int = 8
     learning_rate: float = 4e-4
@@ -153,7 +156,7 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None):
     model.fit(
         batches,
         initial_epoch=done,
-        epochs=settings.steps // settings.epoch_steps,
+        epochs=(settings.stop_step or settings.steps) // settings.epoch_steps,
         callbacks=[_Checkpoint(network, folder)],
         shuffle=False,
         verbose=2,

@@ -1,5 +1,7 @@
 """How good a detector is, over files, from logits of people it was not trained on."""
 
+import re
+
 import numpy as np
 
 from flowtell.training.labels import identity_groups
@@ -12,6 +14,8 @@ from flowtell.training.metrics import (
 )
 
 __all__ = ["detector_figures"]
+
+_TAKE = re.compile(r"(?<=_)\d{4}(?=_|$)")
 
 
 def detector_figures(videos, clip_logits):
@@ -75,9 +79,10 @@ def _is_original_of(original, fake):
     """Tell whether a fake was made from a real video, by FaceForensics++'s and Celeb-DF's names."""
     if original.label == 1 or len(original.identities) != 1:
         return False
+    # The first name in a fake's is the one whose video it is; Celeb-DF numbers each person's takes in four
+    # digits.
     target = fake.path.stem.split("_")[0]
-    takes = [video.path.stem.split("_")[-2:] for video in (original, fake)]
-    same_take = takes[0] == takes[1] or not target.startswith("id")
+    same_take = _TAKE.findall(original.path.stem) == _TAKE.findall(fake.path.stem)
     return target in original.identities and same_take
 
 

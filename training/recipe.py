@@ -54,14 +54,14 @@ class Recipe:
 
     clips_per_file: int = 6
     pretrain: FlowTraining = field(
-        default_factory=lambda: FlowTraining(steps=4400, epoch_steps=200, learning_rate=6e-4)
+        default_factory=lambda: FlowTraining(steps=4400, stop_step=2800, epoch_steps=200, learning_rate=6e-4)
     )
     finetune: FlowTraining = field(
         default_factory=lambda: FlowTraining(
-            steps=1000,
+            steps=1200,
             epoch_steps=100,
             batch_size=4,
-            learning_rate=1.5e-4,
+            learning_rate=2e-4,
             robust=True,
             seed=1,
             teacher_share=0.5,
@@ -69,7 +69,7 @@ class Recipe:
         )
     )
     classifier: ClassifierTraining = field(default_factory=ClassifierTraining)
-    pair_stride: int = 2
+    pair_stride: int = 3
     folds: int = 5
     teacher_pairs: int = 4
 
