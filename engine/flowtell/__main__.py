@@ -57,7 +57,13 @@ def main(argv: list[str] | None = None) -> int:
         names = ", ".join(command.name for command in COMMANDS)
         return _fail(f"there is no command '{arguments[0]}': choose one of {names}")
     try:
-        return _load(command)(arguments)
+        run: Callable[[list[str]], int] = importlib.import_module(command.module).main
+        return run(arguments)
+    except ModuleNotFoundError as error:
+        return _fail(
+            f"'flowtell {command.name}' needs the module '{error.name}': "
+            f"install it with: pip install 'flowtell[{command.extra}]'"
+        )
     except FlowtellError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -67,17 +73,6 @@ def main(argv: list[str] | None = None) -> int:
         # whoever read the output has had enough; keep the interpreter from complaining when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOT_JUDGED
-
-
-def _load(command: Command) -> Callable[[list[str]], int]:
-    try:
-        run: Callable[[list[str]], int] = importlib.import_module(command.module).main
-    except ModuleNotFoundError as error:
-        raise FlowtellError(
-            f"'flowtell {command.name}' needs the module '{error.name}': "
-            f"install it with: pip install 'flowtell[{command.extra}]'"
-        ) from error
-    return run
 
 
 def _help() -> str:

@@ -123,10 +123,11 @@ def _read_regular_file(folder: Path, name: str, limit_bytes: int) -> bytes:
         raise BundleError(f"the bundle at '{folder}' has no '{name}'") from error
     except OSError as error:
         raise BundleError(f"'{name}' in the bundle cannot be opened: {error.strerror}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise BundleError(f"'{name}' in the bundle is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"'{name}' in the bundle is not a regular file")
         if status.st_size > limit_bytes:
             raise BundleError(
                 f"'{name}' in the bundle has {status.st_size} bytes; at most {limit_bytes} are read"

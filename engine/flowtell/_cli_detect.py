@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ._budget import MAX_CLIPS_LIMIT
+from ._budget import MAX_CLIPS_LIMIT, require_clip_budget
 from ._cli_progress import ProgressBar
 from ._detector import Detector
 from ._providers import PROVIDER_NAMES
@@ -17,6 +17,7 @@ __all__ = ["main"]
 def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
+    require_clip_budget(arguments.clips)
     detector = Detector.open(arguments.bundle, provider=arguments.provider, threads=arguments.threads)
     width = max(len(file) for file in arguments.video)
     if not arguments.json:

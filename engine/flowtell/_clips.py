@@ -32,6 +32,10 @@ _LOST_AFTER_S = 1.0
 _HELD_SHARE = 0.85
 """Share of a face's area that must lie in the clip's box for the face to count as in it."""
 
+_KEPT_AREA = 0.8
+"""Share of its first area that a face must show in a later crop to count as in it. The detector gives a
+face that the crop's edge cuts off a smaller box, not one that reaches outside."""
+
 _BACKGROUND_RATIO = 2
 """A face is in the background where another in the same frame is more than so many times its size."""
 
@@ -192,10 +196,12 @@ class ClipMaker:
             Face(left + face.x * scale, top + face.y * scale, face.w * scale, face.h * scale, face.score)
             for face in self._finder.find(crop)
         ]
-        return any(
-            face.share_inside(clip.box) >= _HELD_SHARE and is_same_face(face, clip.face, self._margin)
-            for face in faces
-        )
+        for face in faces:
+            share = face.share_inside(clip.box)
+            shown = share * face.area_px2 / clip.face.area_px2
+            if share >= _HELD_SHARE and shown >= _KEPT_AREA and is_same_face(face, clip.face, self._margin):
+                return True
+        return False
 
     def _close(self, track: Track) -> list[FaceClip]:
         clip, track.clip = track.clip, None

@@ -37,12 +37,17 @@ class Face:
         """Its longer side."""
         return max(self.w, self.h)
 
+    @property
+    def area_px2(self) -> float:
+        """Its area in square pixels."""
+        return self.w * self.h
+
     def share_inside(self, box: Box) -> float:
         """Return the share of the face's area that lies inside `box`, 0 to 1."""
         left, top, width, height = box
         inside_w = min(self.x + self.w, left + width) - max(self.x, left)
         inside_h = min(self.y + self.h, top + height) - max(self.y, top)
-        return max(inside_w, 0.0) * max(inside_h, 0.0) / (self.w * self.h)
+        return max(inside_w, 0.0) * max(inside_h, 0.0) / self.area_px2
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests: a real face to film, and a detector whose answer can be worked out by hand."""
+"""Fixtures of the engine's tests: a real face to film, and a detector that can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowtell._decode import VideoReader
 Image = NDArray[np.uint8]
 
 MOTION_GAIN, MOTION_OFFSET = 0.5, -2.0
-"""The motion detector's pair logit is GAIN * (mean absolute difference of the two crops, in levels) + OFFSET."""
+"""A pair logit of the motion detector is GAIN * mean absolute difference of the crops in levels + OFFSET."""
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,57 @@
+"""A sample of a stream of unknown length is even, stable and honest about its size."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from flowtell import InputError
+from flowtell._budget import MAX_CLIPS_LIMIT, EvenSample, require_clip_budget
+
+
+def sample(size, stream):
+    kept = EvenSample(size)
+    for item, preferred in stream:
+        kept.offer(item, preferred=preferred)
+    return kept
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 7, 32])
+@pytest.mark.parametrize("length", [1, 4, 5, 16, 33, 100, 1000])
+def test_keeps_as_many_as_it_may_in_order_and_evenly(size, length):
+    items = sample(size, [(i, True) for i in range(length)]).items()
+    assert len(items) == min(size, length)
+    assert items == sorted(set(items))
+    if length > 4 * size > 4:
+        # three-gap theorem: no gap is longer than the golden ratio squared times the mean one, ends included
+        edges = [-1, *items, length]
+        gaps = [after - before for before, after in pairwise(edges)]
+        assert max(gaps) <= 2.7 * length / size + 1
+
+
+def test_two_faces_that_take_turns_both_stay():
+    items = sample(8, [(i, True) for i in range(400)]).items()
+    assert 3 <= sum(item % 2 for item in items) <= 5
+
+
+def test_what_is_not_preferred_only_fills_up():
+    stream = [(i, i % 10 == 0) for i in range(100)]
+    assert all(item % 10 == 0 for item in sample(10, stream).items())
+    kept = sample(15, stream).items()
+    assert len(kept) == 15
+    assert sum(item % 10 == 0 for item in kept) == 10
+
+
+def test_counts_what_was_offered():
+    assert sample(3, [(0, True)] * 7).offered == 7
+
+
+@pytest.mark.parametrize("bad", [0, -1, MAX_CLIPS_LIMIT + 1, 2.0, "4", True])
+def test_refuses_other_budgets(bad):
+    with pytest.raises(InputError, match="from 1 to 256"):
+        require_clip_budget(bad)
+
+
+def test_accepts_none_and_its_limits():
+    assert [require_clip_budget(value) for value in (None, 1, MAX_CLIPS_LIMIT)] == [None, 1, 256]

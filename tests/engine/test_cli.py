@@ -1,0 +1,259 @@
+"""The command line, as a user runs it: exit codes, one JSON object a line, one sentence an error."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import resources
+
+import jsonschema
+import pytest
+
+import flowtell
+from flowtell import Progress, samples
+from flowtell.__main__ import COMMANDS, main
+from flowtell._cli_progress import ProgressBar, progress_line
+
+NATURAL, SWAPPED = str(samples.natural_path()), str(samples.swapped_path())
+
+
+def run(capsys, *arguments):
+    """Run in this process; return (exit code, stdout, stderr)."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_detect_prints_a_line_a_file_and_the_licence(capsys, motion_bundle):
+    code, out, err = run(capsys, "detect", NATURAL, SWAPPED, "--bundle", str(motion_bundle), "--clips", "2")
+    assert code == 0
+    assert err == ""
+    header, first, second, last = out.splitlines()
+    assert header.split()[0] == "file"
+    assert NATURAL in first
+    assert SWAPPED in second
+    assert "32 of 96" in first
+    assert "Apache-2.0, for tests" in last
+
+
+def test_detect_json_is_one_valid_object_a_line(capsys, motion_bundle, tmp_path):
+    schema = json.loads(resources.files("flowtell.schemas").joinpath("result.schema.json").read_text("utf-8"))
+    missing = str(tmp_path / "nowhere.mp4")
+    code, out, err = run(
+        capsys, "detect", NATURAL, missing, "--json", "--clips", "1", "--bundle", str(motion_bundle)
+    )
+    assert code == 1
+    assert err == ""
+    documents = [json.loads(line) for line in out.splitlines()]
+    for document in documents:
+        jsonschema.validate(document, schema)
+    assert [document["file"] for document in documents] == [NATURAL, missing]
+    assert [document["state"] for document in documents] == ["ok", "undecodable"]
+    assert documents[0]["stopped"] == "budget"
+
+
+def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
+    (tmp_path / "a.mp4").write_text("text")
+    code, out, _ = run(capsys, "detect", str(tmp_path / "a.mp4"), "--bundle", str(motion_bundle))
+    assert code == 1
+    assert "undecided" in out
+    assert "undecodable: it cannot be opened as a video" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "usage: flowtell COMMAND"),
+        (["judge"], "there is no command 'judge'"),
+        (["detect"], "VIDEO"),
+        (["detect", NATURAL, "--bundle", "nowhere"], "there is no bundle at 'nowhere'"),
+        (
+            ["detect", NATURAL, "--bundle", "{bundle}", "--provider", "cuda"],
+            "'cuda' is not built into flowtell",
+        ),
+        (
+            ["detect", NATURAL, "--bundle", "{bundle}", "--provider", "abacus"],
+            "there is no provider 'abacus'",
+        ),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "0"], "number of clips"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "many"], "invalid int value"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--threads", "0"], "threads must be"),
+        (["info", "nowhere"], "there is no bundle at 'nowhere'"),
+    ],
+)
+def test_wrong_usage_is_2_and_one_sentence_without_a_traceback(capsys, motion_bundle, arguments, says):
+    code, out, err = run(capsys, *[argument.format(bundle=motion_bundle) for argument in arguments])
+    assert code == 2
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_help_names_every_command_and_version_is_the_package_s(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(f"  {command.name} " in out and command.summary in out for command in COMMANDS)
+    assert run(capsys, "--version") == (0, f"flowtell {flowtell.__version__}\n", "")
+    code, out, _ = run(capsys, "detect", "--help")
+    assert code == 0
+    assert "--clips" in out
+
+
+def test_a_command_whose_extra_is_missing_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for name in [name for name in sys.modules if name.startswith("flowtell.export")]:
+        monkeypatch.delitem(sys.modules, name)
+    code, _, err = run(capsys, "export", "model", "--out", "bundle")
+    assert code == 2
+    assert err.startswith("flowtell: 'flowtell export' needs the module 'onnx': ")
+    assert err.endswith("pip install 'flowtell[export]'\n")
+
+
+def test_info_shows_licence_graphs_data_and_thresholds(capsys, motion_bundle):
+    code, out, err = run(capsys, "info", str(motion_bundle))
+    assert (code, err) == (0, "")
+    for word in (
+        "Apache-2.0, for tests",
+        "detector.onnx",
+        "verified",
+        "more motion than stillness",
+        "trained on none",
+    ):
+        assert word in out
+    code, out, _ = run(capsys, "info", str(motion_bundle), "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert out.count("\n") == 1
+    assert document["sha256"] == flowtell.Bundle.open(motion_bundle).sha256
+    manifest = json.loads((motion_bundle / "manifest.json").read_text())
+    assert {key: document[key] for key in manifest if key != "format"} == {
+        key: value for key, value in manifest.items() if key != "format"
+    }
+
+
+def test_info_refuses_an_altered_bundle(capsys, bundle_copy):
+    (bundle_copy / "crop.onnx").write_bytes(b"other")
+    code, _, err = run(capsys, "info", str(bundle_copy))
+    assert code == 2
+    assert "crop.onnx" in err
+
+
+def test_doctor_says_what_is_usable_and_why_not(capsys):
+    code, out, err = run(capsys, "doctor", "--json")
+    document = json.loads(out)
+    findings = {finding["name"]: finding for finding in document["findings"]}
+    assert err == ""
+    assert findings["provider cpu"]["usable"]
+    assert findings["onnxruntime"]["usable"]
+    assert not findings["provider cuda"]["usable"]
+    assert "not built into" in findings["provider cuda"]["detail"]
+    assert document["can_judge"] == findings["default bundle"]["usable"] == (code == 0)
+    text_code, text, _ = run(capsys, "doctor")
+    assert text_code == code
+    assert all(name in text for name in findings)
+
+
+def test_doctor_without_a_default_bundle_says_no(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("flowtell._bundle.default_bundle_path", lambda: tmp_path / "none")
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1
+    assert "NO  default bundle" in out
+    assert "there is no bundle" in out
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_is_drawn_on_a_terminal_and_wiped():
+    terminal = Terminal()
+    with ProgressBar(terminal, "folder/a.mp4") as bar:
+        bar(Progress(2.0, 8.0, 3, 1))
+        bar(Progress(4.0, 8.0, 3, 1))
+    text = terminal.getvalue()
+    assert "a.mp4" in text
+    assert text.count(" 25 %") == 1
+    assert text.endswith("\r\x1b[2K")
+
+
+def test_the_bar_is_silent_in_a_pipe():
+    pipe = io.StringIO()
+    with ProgressBar(pipe, "a.mp4") as bar:
+        bar(Progress(2.0, 8.0, 3, 1))
+    assert pipe.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("progress", "elapsed_s", "says"),
+    [
+        (Progress(2.0, 8.0, 3, 1), 10.0, "a  [######------------------]  25 %  1/3 clips judged  30 s left"),
+        (Progress(8.0, 8.0, 3, 3), 10.0, "a  [########################] 100 %  3/3 clips judged"),
+        (Progress(9.0, 8.0, 3, 3), 10.0, "a  9 s read  3/3 clips judged"),
+        (Progress(9.0, None, 3, 2), 10.0, "a  9 s read  2/3 clips judged"),
+        (Progress(-0.1, 8.0, 0, 0), 0.1, "a  [------------------------]   0 %  0/0 clips judged"),
+    ],
+)
+def test_the_bar_says_how_far_and_how_long_only_where_it_knows(progress, elapsed_s, says):
+    assert progress_line("a", progress, elapsed_s) == says
+
+
+def start(*arguments, **kwargs):
+    return subprocess.Popen(
+        [sys.executable, "-m", "flowtell", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **kwargs,
+    )
+
+
+def test_ctrl_c_is_clean(motion_bundle):
+    process = start("detect", *[NATURAL] * 200, "--json", "--bundle", str(motion_bundle))
+    assert process.stdout.readline().startswith(b"{")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == b"flowtell: interrupted\n"
+
+
+def test_a_reader_that_has_had_enough_is_no_crash(motion_bundle):
+    process = start("detect", *[NATURAL] * 200, "--json", "--bundle", str(motion_bundle))
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+    assert err == b""
+
+
+def test_each_object_is_there_as_soon_as_its_file_is_judged(motion_bundle, tmp_path):
+    """The second file is a pipe that nobody writes to before the first line has come out."""
+    process = start("detect", NATURAL, *[SWAPPED] * 50, "--json", "--bundle", str(motion_bundle))
+    begun = time.monotonic()
+    first = json.loads(process.stdout.readline())
+    first_s = time.monotonic() - begun
+    assert first["file"] == NATURAL
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert first_s < 60
+
+
+def test_the_module_runs_where_standard_output_is_not_utf8(motion_bundle, tmp_path):
+    odd = tmp_path / "Zürich-日本.mp4"
+    odd.write_bytes(samples.natural_path().read_bytes())
+    process = start(
+        "detect", str(odd), "--json", "--clips", "1", "--bundle", str(motion_bundle),
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert json.loads(out)["file"] == str(odd)

@@ -1,0 +1,120 @@
+"""Candidates become faces, faces become boxes, boxes become crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tolerances import TOLERANCES
+
+from flowtell import Bundle
+from flowtell._clock import StageClock
+from flowtell._faces import Cropper, Face, FaceFinder, iou, merge_candidates, square_box
+from flowtell._pipeline import open_face_graphs
+from flowtell._providers import resolve_provider
+
+
+def merged(*candidates):
+    table = np.array(candidates, dtype=np.float32).reshape(-1, 5)
+    return merge_candidates(table[:, :4], table[:, 4])
+
+
+def test_candidates_of_one_face_vote_by_their_score():
+    (face,) = merged((100, 100, 50, 60, 0.9), (104, 100, 50, 60, 0.6))
+    assert face.x == pytest.approx((100 * 0.9 + 104 * 0.6) / 1.5, abs=1e-5)
+    assert (face.y, face.w, face.h) == pytest.approx((100, 50, 60), abs=1e-5)
+    assert face.score == pytest.approx(0.9)
+
+
+def test_two_faces_side_by_side_stay_two_best_first():
+    faces = merged((0, 0, 50, 50, 0.7), (60, 0, 50, 50, 0.95), (61, 0, 50, 50, 0.8))
+    assert [round(face.score, 2) for face in faces] == [0.95, 0.7]
+
+
+def test_no_candidates_and_unusable_ones_give_no_face():
+    assert merged() == []
+    bad = [(np.nan, 0, 9, 9, 0.9), (0, 0, np.inf, 9, 0.9), (0, 0, 0, 9, 0.9), (0, 0, 9, -9, 0.9)]
+    assert merged(*bad, (0, 0, 9, 9, np.nan), (0, 0, 9, 9, 0.0)) == []
+
+
+def test_a_rounding_error_in_the_scores_cannot_move_the_face():
+    """Two anchors that tie: plain suppression would jump by their distance, 6 px."""
+    first = merged((100, 100, 50, 60, 0.90001), (106, 100, 50, 60, 0.90000))
+    second = merged((100, 100, 50, 60, 0.90000), (106, 100, 50, 60, 0.90001))
+    assert abs(first[0].x - second[0].x) < TOLERANCES["box_vote_px"].value
+
+
+@pytest.mark.parametrize(
+    ("face", "margin", "box"),
+    [
+        (Face(100, 100, 50, 60, 1), 1.0, (96, 100, 60, 60)),
+        (Face(100, 100, 50, 60, 1), 1.3, (86, 92, 78, 78)),
+        (Face(-30, -30, 40, 40, 1), 1.0, (-30, -30, 40, 40)),
+        (Face(0, 0, 0.4, 0.3, 1), 1.0, (0, 0, 2, 2)),
+    ],
+)
+def test_boxes_are_square_even_and_centred(face, margin, box):
+    assert square_box(face, margin) == box
+
+
+def test_boxes_of_any_face_are_even_and_within_two_pixels_of_the_exact_square():
+    rng = np.random.default_rng(3)
+    for x, y, w, h in rng.uniform(10, 900, (200, 4)):
+        left, top, side, height = square_box(Face(x, y, w, h, 1), 1.3)
+        assert side == height
+        assert left % 2 == top % 2 == side % 2 == 0
+        assert abs(side - 1.3 * max(w, h)) <= 1
+        assert abs(left + side / 2 - (x + w / 2)) <= 1.5
+        assert abs(top + side / 2 - (y + h / 2)) <= 1.5
+
+
+def test_share_of_a_face_inside_a_box():
+    face = Face(10, 10, 20, 10, 1)
+    assert face.share_inside((0, 0, 100, 100)) == 1
+    assert face.share_inside((20, 0, 100, 100)) == 0.5
+    assert face.share_inside((20, 15, 100, 100)) == 0.25
+    assert face.share_inside((60, 60, 10, 10)) == 0
+
+
+def test_iou():
+    assert iou((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert iou((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150)
+    assert iou((0, 0, 10, 10), (20, 20, 10, 10)) == 0
+
+
+@pytest.fixture(scope="module")
+def graphs(motion_bundle):
+    return open_face_graphs(Bundle.open(motion_bundle), resolve_provider("cpu"))
+
+
+def test_finds_the_face_of_a_portrait_and_its_place(graphs, portrait):
+    clock = StageClock()
+    finder = FaceFinder(graphs.faces, clock)
+    (face,) = finder.find(portrait)
+    assert 200 < face.size_px < 260
+    shifted = np.roll(portrait, (-20, 40), (0, 1))
+    moved = max(finder.find(shifted), key=lambda found: found.score)
+    assert moved.x - face.x == pytest.approx(40, abs=4)
+    assert moved.y - face.y == pytest.approx(-20, abs=4)
+    assert clock.spent_ms("faces") > 0
+
+
+def test_finds_both_of_two_faces(graphs, portrait):
+    wide = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
+    assert len(FaceFinder(graphs.faces, StageClock()).find(wide)) == 2
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1, 1), (2160, 3840), (33, 1921)])
+def test_frames_of_any_size_without_a_face(graphs, shape):
+    assert FaceFinder(graphs.faces, StageClock()).find(np.full((*shape, 3), 90, np.uint8)) == []
+
+
+def test_crops_have_the_bundles_size_inside_and_outside_the_frame(graphs, portrait):
+    clock = StageClock()
+    cropper = Cropper(graphs.crop, graphs.crop_size, clock)
+    for box in ((86, 92, 300, 300), (-100, -100, 300, 300), (470, 470, 64, 64), (-900, 0, 200, 200)):
+        crop = cropper.cut(portrait, box)
+        assert crop.image.shape == (64, 64, 3)
+        assert crop.signature.shape == (8, 8, 3)
+    assert clock.spent_ms("crop") > 0
+    # a box of the crop's own size is a copy
+    assert np.array_equal(cropper.cut(portrait, (100, 120, 64, 64)).image, portrait[120:184, 100:164])
