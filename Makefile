@@ -44,7 +44,7 @@ cpp: ## Build and test the C library in build/cpp
 	ctest --test-dir $(BUILD) --output-on-failure
 
 clean: ## Remove what was built, and caches
-	rm -rf build dist demo.png .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist demo.png .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## The same, and the virtual environment
