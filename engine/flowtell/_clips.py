@@ -1,7 +1,7 @@
 """Turns frames, pushed one at a time, into face clips: T+1 consecutive crops of one face in one unmoving box.
 
 A face is looked for at the start of a clip and checked at its end, not on every frame. What is held is one
-frame and at most T+1 crops a face, however long the video is.
+frame and at most T+1 crops of at most 16 faces, however long the video is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ MIN_PAIRS = 4
 
 MIN_FACE_PX = 64
 """Longer side of a face below which it is not judged."""
+
+MAX_TRACKS = 16
+"""Faces followed at a time, the larger first: each holds T+1 crops, 3.3 MB at S = 256 and T = 16."""
 
 _LOOK_AGAIN_FRAMES = MIN_PAIRS
 """With a face missing, one frame in so many is searched: a face seen for less could not be judged anyway."""
@@ -154,19 +157,18 @@ class ClipMaker:
             if clip is not None and clip.pairs < self._pairs_per_clip:
                 continue
             if clip is not None:
-                held = face is not None and face.share_inside(clip.box) >= _HELD_SHARE
-                done += self._close(track) if held else self._close_checked(track)
+                done += self._close_full(track, clip, face)
             if face is not None:
                 self._begin(track, face, frame, largest_px)
         self._tracks = [
             track for track in self._tracks if track.clip or frame.time_s - track.seen_s <= _LOST_AFTER_S
         ]
-        for index, face in enumerate(faces):
-            if index not in matches.values():
-                track = Track(self._next_number, face, frame.time_s)
-                self._next_number += 1
-                self._tracks.append(track)
-                self._begin(track, face, frame, largest_px)
+        met = [face for index, face in enumerate(faces) if index not in matches.values()]
+        for face in sorted(met, key=lambda face: -face.size_px)[: MAX_TRACKS - len(self._tracks)]:
+            track = Track(self._next_number, face, frame.time_s)
+            self._next_number += 1
+            self._tracks.append(track)
+            self._begin(track, face, frame, largest_px)
         return done
 
     def _begin(self, track: Track, face: Face, frame: Frame, largest_px: float) -> None:
@@ -175,6 +177,16 @@ class ClipMaker:
         is_background = largest_px > _BACKGROUND_RATIO * face.size_px
         crop = self._cropper.cut(frame.image, box)
         track.clip = OpenClip(box, face, is_background, crop.signature, [frame.time_s], [crop.image])
+
+    def _close_full(self, track: Track, clip: OpenClip, face: Face | None) -> list[FaceClip]:
+        """Close a clip of T pairs at a look that found its face at `face`, or did not find it."""
+        if face is None:
+            # small in a large frame it may have been missed; the crops show it larger
+            return self._close_checked(track)
+        if face.share_inside(clip.box) >= _HELD_SHARE:
+            return self._close(track)
+        clip.keep(clip.pairs)
+        return self._close_checked(track)
 
     def _close_checked(self, track: Track) -> list[FaceClip]:
         """Close the track's clip after its last frame in which the face is still in the box.

@@ -83,6 +83,8 @@ class VideoReader:
         try:
             self._stream = self._best_stream()
             context = self._stream.codec_context
+            if context is None:
+                raise DecodeError("undecodable", "its video is in a codec that FFmpeg here does not decode")
             _require_size(context.width, context.height)
         except DecodeError:
             self._container.close()
@@ -193,7 +195,13 @@ class VideoReader:
     def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
         flags = self._av.video.reformatter.Interpolation
         exact = flags.BILINEAR | flags.ACCURATE_RND | flags.BITEXACT | flags.FULL_CHR_H_INT
-        image: NDArray[Any] = picture.to_ndarray(format="rgb24", interpolation=exact)
+        try:
+            image: NDArray[Any] = picture.to_ndarray(format="rgb24", interpolation=exact)
+        except (self._av.error.FFmpegError, ValueError) as error:
+            kind = picture.format.name
+            raise DecodeError(
+                "undecodable", f"its pixel format {kind} cannot be converted: {_words(error)}"
+            ) from error
         quarter_turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, quarter_turns))
 

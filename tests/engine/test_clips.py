@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flowtell import Bundle
+from flowtell._clips import MAX_TRACKS
 from flowtell._clock import StageClock
 from flowtell._decode import Frame
 from flowtell._pipeline import open_face_graphs
@@ -193,6 +194,23 @@ def test_what_is_held_does_not_grow(maker, head):
         held = sum(len(track.clip.images) for track in maker._tracks if track.clip)
         assert held <= 17
     assert clips == 62
+
+
+def test_of_a_crowd_the_largest_faces_are_followed(maker, head):
+    """Five rows of five heads, of which sixteen are larger than the rest."""
+    small = np.ascontiguousarray(head[::1, ::1][20:140, 20:140])
+    places = [(x, y) for y in range(5) for x in range(5)]
+
+    def image(i):
+        heads = [
+            (head if index < MAX_TRACKS else small, 180 * x + i % 2, 180 * y)
+            for index, (x, y) in enumerate(places)
+        ]
+        return scene(*heads, width=900, height=900)
+
+    clips = film(maker, [image(i) for i in range(8)])
+    assert len({clip.track for clip in clips}) == MAX_TRACKS
+    assert maker.found_faces == 25
 
 
 def test_the_same_frames_give_the_same_clips(graphs, head):

@@ -68,7 +68,7 @@ def test_decoding_twice_gives_the_same_bytes(write_video):
         ((97, 55), {"codec": "ffv1", "pix_fmt": "yuv444p"}),
         ((99, 51), {"codec": "ffv1", "pix_fmt": "yuv420p"}),
         ((3840, 2160), {"codec": "mpeg4"}),
-        ((4320, 7680), {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+        ((66, 7680), {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
     ],
 )
 def test_sizes_odd_and_large(write_video, size, options):
@@ -260,3 +260,35 @@ def test_nothing_is_printed_by_the_decoder(write_video, tmp_path):
     )
     assert done.stdout == b""
     assert done.stderr == b""
+
+
+def test_an_unknown_codec_is_undecodable(write_video):
+    path = write_video("a.mp4", [gradient(64, 64, shift) for shift in range(3)])
+    data = path.read_bytes()
+    assert data.count(b"avc1") >= 1
+    path.write_bytes(data.replace(b"avc1", b"zzzz"))
+    broken(path, "undecodable")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_random_damage_ends_in_frames_or_in_a_state(write_video, name):
+    path = write_video(
+        name, [np.roll(gradient(96, 64), shift, 1) for shift in range(40)], options={"g": "10"}
+    )
+    whole = path.read_bytes()
+    rng = np.random.default_rng(7)
+    states = set()
+    for _ in range(25):
+        data = bytearray(whole)
+        # headers are hit as often as pictures
+        reach = 600 if rng.random() < 0.5 else len(data)
+        for place in rng.integers(0, reach, rng.integers(1, 20)):
+            data[place] = rng.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            assert len(read(path)) <= 40
+            states.add("ok")
+        except DecodeError as error:
+            states.add(error.state)
+    assert states <= {"ok", "undecodable", "truncated", "too_large"}
+    assert "truncated" in states
