@@ -97,6 +97,7 @@ def _final(recipe, videos, args):
 def _bundle(recipe, videos, args):
     from flowtell.export.bundle import write_bundle
     from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
+    from flowtell.export.model_folder import write_model_folder
     from flowtell.export.trained_models import JoinSettings, TrainedModels
     from flowtell.training.classifier_trainer import new_classifier
     from flowtell.training.models import build_flow_network
@@ -106,19 +107,19 @@ def _bundle(recipe, videos, args):
     network.load_weights(args.run / "flow" / "flow.weights.h5")
     classifier = new_classifier(recipe.classifier, args.imagenet)
     classifier.load_weights(args.run / "classifier.weights.h5")
-    joined = JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
-    facts = json.loads((args.papers / "facts.json").read_text())
-    write_bundle(
-        args.out,
-        TrainedModels(network, classifier, joined),
-        BundleFacts(
-            name="default",
-            licence=facts["licence"],
-            thresholds=tuple(OperatingPoint(**point) for point in facts["thresholds"]),
-            training_data=tuple(TrainingSource(**source) for source in facts["training_data"]),
-        ),
-        {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS},
+    models = TrainedModels(
+        network, classifier, JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
     )
+    stated = json.loads((args.papers / "facts.json").read_text())
+    facts = BundleFacts(
+        name="default",
+        licence=stated["licence"],
+        thresholds=tuple(OperatingPoint(**point) for point in stated["thresholds"]),
+        training_data=tuple(TrainingSource(**source) for source in stated["training_data"]),
+    )
+    papers = {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS}
+    write_model_folder(args.run / "model", models, facts, papers)
+    write_bundle(args.out, models, facts, papers)
 
 
 def _write_capture_bundle(folder):

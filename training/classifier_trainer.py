@@ -28,7 +28,7 @@ class ClassifierTraining:
     head_units: tuple[int, ...] = (512, 512)
     preprocessing: str = "imagenet"
     encoding: str = "colour_wheel"
-    epochs: int = 4
+    epochs: int = 3
     batch_size: int = 64
     learning_rate: float = 1e-4
     label_smoothing: float = 0.1

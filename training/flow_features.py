@@ -1,34 +1,31 @@
-"""What the frozen part of the chain makes of face clips, computed once: flow, then frozen VGG16 features."""
+"""What the frozen part of the chain makes of face crops, computed once: flow, then frozen VGG16 features."""
 
 import keras
 import numpy as np
 
 from flowtell.training.models import FLOW_DIVISOR, FlowImage
 
-__all__ = ["clip_flow", "frozen_features", "mirrored_flow"]
+__all__ = ["frozen_features", "mirrored_flow", "pair_flow"]
 
 
-def clip_flow(network, frames, batch_pairs=16):
-    """Return the flow between the consecutive frames of clips.
+def pair_flow(network, image1, image2, batch_size=16):
+    """Return the flow from one image of each pair to the other.
 
     Args:
         network: a `PWCNet`, `channels_last`.
-        frames: uint8 `[N, T+1, S, S, 3]` RGB.
-        batch_pairs: pairs at once.
+        image1: uint8 `[N, S, S, 3]` RGB.
+        image2: the same.
+        batch_size: pairs at once.
 
     Returns:
-        float16 `[N, T, S/4, S/4, 2]` in px of the crop.
+        float16 `[N, S/4, S/4, 2]` in px of the images.
     """
-    clips, length = frames.shape[:2]
-    first = frames[:, :-1].reshape(-1, *frames.shape[2:])
-    second = frames[:, 1:].reshape(-1, *frames.shape[2:])
     step = _compiled(lambda a, b: network(a, b)[-1] * FLOW_DIVISOR)
-    flows = [
-        np.asarray(step(*(x[i : i + batch_pairs].astype(np.float32) for x in (first, second))), np.float16)
-        for i in range(0, len(first), batch_pairs)
+    parts = [
+        np.asarray(step(*(x[i : i + batch_size].astype(np.float32) for x in (image1, image2))), np.float16)
+        for i in range(0, len(image1), batch_size)
     ]
-    flow = np.concatenate(flows)
-    return flow.reshape(clips, length - 1, *flow.shape[1:])
+    return np.concatenate(parts)
 
 
 def mirrored_flow(flow):

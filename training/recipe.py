@@ -17,7 +17,7 @@ from flowtell.training.classifier_trainer import (
     pair_logits,
 )
 from flowtell.training.clip_store import load_clips, store_clips
-from flowtell.training.flow_features import clip_flow, frozen_features, mirrored_flow
+from flowtell.training.flow_features import frozen_features, mirrored_flow, pair_flow
 from flowtell.training.flow_trainer import FlowTraining, train_flow
 from flowtell.training.labels import identity_folds
 from flowtell.training.models import build_flow_network
@@ -54,7 +54,7 @@ class Recipe:
 
     clips_per_file: int = 6
     pretrain: FlowTraining = field(
-        default_factory=lambda: FlowTraining(steps=4400, stop_step=2800, epoch_steps=200, learning_rate=6e-4)
+        default_factory=lambda: FlowTraining(steps=4400, stop_step=2400, epoch_steps=200, learning_rate=6e-4)
     )
     finetune: FlowTraining = field(
         default_factory=lambda: FlowTraining(
@@ -132,7 +132,10 @@ def train_flow_network(recipe, videos, folder, teacher):
 
 
 def extract_flow(recipe, count, folder):
-    """Compute and store the flow of every stored clip with the trained network, one file a video."""
+    """Compute and store the flow of the stored clips' pairs with the trained network, one file a video.
+
+    A file is float16 `[clips, pairs, S/4, S/4, 2]` in px, every `pair_stride`-th pair of each clip.
+    """
     folder = Path(folder)
     (folder / "flow-of-clips").mkdir(exist_ok=True)
     network = build_flow_network(recipe.finetune.preset)
@@ -142,8 +145,14 @@ def extract_flow(recipe, count, folder):
         clips = load_clips(folder / "clips", index)
         if clips is not None and not path.exists():
             scratch = path.with_name("writing-" + path.name)
-            np.save(scratch, clip_flow(network, clips.frames))
+            np.save(scratch, _strided_flow(network, clips.frames, recipe.pair_stride))
             scratch.replace(path)
+
+
+def _strided_flow(network, frames, stride):
+    first, second = frames[:, :-1:stride], frames[:, 1::stride]
+    flow = pair_flow(network, *(x.reshape(-1, *frames.shape[2:]) for x in (first, second)))
+    return flow.reshape(*first.shape[:2], *flow.shape[1:])
 
 
 def cross_validate(recipe, videos, folder, imagenet_path):
@@ -199,7 +208,7 @@ def _load_examples(recipe, videos, folder, imagenet_path):
             continue
         path = cache / f"{index:05d}.npy"
         if not path.exists():
-            flow = np.load(flow_path, allow_pickle=False)[:, :: recipe.pair_stride]
+            flow = np.load(flow_path, allow_pickle=False)
             flat = flow.reshape(-1, *flow.shape[2:])
             both = [frozen_features(classifier, settings.encoding, f) for f in (flat, mirrored_flow(flat))]
             scratch = path.with_name("writing-" + path.name)

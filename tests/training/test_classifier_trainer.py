@@ -5,7 +5,7 @@ import pytest
 from tolerances import TOLERANCES
 
 from flowtell.training.classifier_trainer import ClassifierTraining, fit_classifier, pair_logits
-from flowtell.training.flow_features import clip_flow, frozen_features, mirrored_flow
+from flowtell.training.flow_features import frozen_features, mirrored_flow, pair_flow
 from flowtell.training.metrics import auc
 from flowtell.training.models import ClassifierConfig, FlowImage, build_classifier, build_flow_network
 
@@ -22,13 +22,13 @@ def test_cached_features_judge_as_the_whole_classifier(classifier):
     assert np.abs(cached - whole).max() <= TOLERANCES["float16_features_logit"].value * np.abs(whole).max()
 
 
-def test_clip_flow_is_the_flow_of_each_consecutive_pair():
+def test_pair_flow_is_the_networks_in_px():
     network = build_flow_network("tiny")
-    frames = np.random.default_rng(1).integers(0, 256, (2, 4, 64, 64, 3)).astype(np.uint8)
-    flow = clip_flow(network, frames, batch_pairs=4)
-    assert flow.shape == (2, 3, 16, 16, 2)
-    want = np.array(network(frames[1:, 1].astype(np.float32), frames[1:, 2].astype(np.float32))[-1]) * 20
-    assert np.abs(flow[1, 1].astype(np.float32) - want[0]).max() <= TOLERANCES["float16_flow_px"].value
+    image1, image2 = np.random.default_rng(1).integers(0, 256, (2, 5, 64, 64, 3)).astype(np.uint8)
+    flow = pair_flow(network, image1, image2, batch_size=2)
+    assert flow.shape == (5, 16, 16, 2)
+    want = np.array(network(image1[4:].astype(np.float32), image2[4:].astype(np.float32))[-1]) * 20
+    assert np.abs(flow[4].astype(np.float32) - want[0]).max() <= TOLERANCES["float16_flow_px"].value
 
 
 def test_mirrored_flow_points_the_other_way():

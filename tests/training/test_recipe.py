@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tolerances import TOLERANCES
 
 from flowtell.training.classifier_trainer import ClassifierTraining
 from flowtell.training.clip_store import load_clips, store_clips
+from flowtell.training.flow_features import pair_flow
 from flowtell.training.labels import read_labels
-from flowtell.training.recipe import Recipe, cross_validate
+from flowtell.training.models import build_flow_network
+from flowtell.training.recipe import Recipe, cross_validate, extract_flow
 
 NAMES = ["101", "102", "201", "202", "301", "302"]
 
@@ -28,16 +31,32 @@ def test_held_out_people_are_judged_by_what_was_learned_from_others(labelled, tm
     rng = np.random.default_rng(0)
     for index, video in enumerate(labelled):
         # Fakes flicker: each pixel moves on its own. Originals move as one.
-        shape = (1, 6, 16, 16, 2)
-        flow = rng.normal(0, 3, shape if video.label else (1, 6, 1, 1, 2)) + np.zeros(shape)
+        shape = (1, 3, 16, 16, 2)
+        flow = rng.normal(0, 3, shape if video.label else (1, 3, 1, 1, 2)) + np.zeros(shape)
         np.save(folder / f"{index:05d}.npy", flow.astype(np.float16))
     settings = ClassifierTraining(head_units=(16,), epochs=3, batch_size=6)
-    recipe = replace(Recipe(), folds=3, pair_stride=2, classifier=settings)
+    recipe = replace(Recipe(), folds=3, classifier=settings)
     figures = cross_validate(
         recipe, labelled, tmp_path / "run", dev_data / "weights" / "vgg16_imagenet_notop.h5"
     )
     assert figures["videos"] == 6
     assert figures["auc"] == 1.0
+
+
+def test_flow_is_stored_of_every_third_pair(labelled, tmp_path):
+    recipe = replace(Recipe(), finetune=replace(Recipe().finetune, preset="tiny"))
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "flow").mkdir()
+    frames = np.random.default_rng(0).integers(0, 256, (2, 17, 64, 64, 3)).astype(np.uint8)
+    np.save(tmp_path / "clips" / "00000.npy", frames)
+    (tmp_path / "clips" / "00000.json").write_text('{"tracks": [0, 0], "start_s": [0, 1]}')
+    network = build_flow_network("tiny")
+    network.save_weights(tmp_path / "flow" / "flow.weights.h5")
+    extract_flow(recipe, 1, tmp_path)
+    stored = np.load(tmp_path / "flow-of-clips" / "00000.npy")
+    assert stored.shape == (2, 6, 16, 16, 2)
+    want = pair_flow(network, frames[1, 15:16], frames[1, 16:17])[0]
+    assert np.abs(stored[1, 5].astype(np.float32) - want).max() <= TOLERANCES["float16_flow_px"].value
 
 
 def test_a_video_without_a_face_is_left_out_with_its_reason(tmp_path, tiny_bundle, write_video):
