@@ -57,19 +57,14 @@ class Detector:
 
     On one provider, scores are the same bit for bit whatever the number of threads, and whatever else is
     judged at the same time.
-
-    Attributes:
-        bundle: what was opened.
-        provider: what runs it, as ONNX Runtime names it.
-        threads: clips that are judged at the same time.
     """
 
     def __init__(
         self, bundle: Bundle, provider: Provider, graphs: FaceGraphs, detector: GraphSession, threads: int
     ) -> None:
-        self.bundle = bundle
-        self.provider = provider.ort_name
-        self.threads = threads
+        self._bundle = bundle
+        self._provider = provider
+        self._threads = threads
         self._graphs = graphs
         self._detector = detector
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="flowtell")
@@ -106,6 +101,21 @@ class Detector:
             )
         detector = open_session(opened, "detector", PRECISION, taken)
         return cls(opened, taken, open_face_graphs(opened, taken), detector, threads)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that was opened."""
+        return self._bundle
+
+    @property
+    def provider(self) -> str:
+        """What runs it, as ONNX Runtime names it."""
+        return self._provider.ort_name
+
+    @property
+    def threads(self) -> int:
+        """How many clips are judged at the same time."""
+        return self._threads
 
     def detect(
         self,

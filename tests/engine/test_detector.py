@@ -110,6 +110,15 @@ def test_a_budget_is_kept_and_its_clips_are_those_of_the_whole(motion, sample_re
         assert all(whole[clip.start_s] == clip for clip in clips)
 
 
+def test_a_detector_cannot_be_changed(motion, motion_bundle):
+    assert motion.bundle.path == motion_bundle
+    for name in ("bundle", "provider", "threads"):
+        with pytest.raises(AttributeError):
+            setattr(motion, name, None)
+    with pytest.raises(AttributeError):
+        motion.bundle.sha256 = "0"
+
+
 def test_progress_is_reported_to_the_end(motion):
     seen = []
     motion.detect(samples.natural_path(), progress=seen.append)
