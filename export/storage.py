@@ -43,8 +43,8 @@ _OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
 _INT8_MAX = 127
 _SHIFT = 128
 _SHIFT_NAME = "storage/shift"
-# Kernels from this size on hold nearly all bytes of a classifier; below it fp16 costs nothing.
-_LARGE = 1 << 15
+# The kernels of VGG16's last two blocks and of its head: nine tenths of a classifier's bytes.
+_LARGE = 1_000_000
 
 StorageChoice = Callable[[str, np.ndarray], str]
 
@@ -57,8 +57,9 @@ def float32_storage(path: str, weight: np.ndarray) -> str:
 def compact_storage(path: str, weight: np.ndarray) -> str:
     """Store the classifier's large kernels in int8, other kernels in fp16, biases as they are.
 
-    The flow network keeps fp16: an error of half a percent in a weight moves flow by more than still faces
-    do.
+    Measured on 16 pairs of eight face clips, against fp32: in the flow network fp16 moves the flow by 0.001 px
+    on average, int8 by 0.015 px, which the classifier would see. In the classifier int8 for every kernel moves
+    logits by 7.5 % of their standard deviation, int8 for the large ones alone by 2.6 %.
     """
     if weight.ndim < 2:
         return "fp32"

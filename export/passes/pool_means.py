@@ -13,9 +13,9 @@ _WHOLE_IMAGE = [1, 2, 3]
 def pool_means(model: onnx.ModelProto) -> onnx.ModelProto:
     """Replace ReduceMean over all axes but the first by GlobalAveragePool.
 
-    Left with one row to reduce, ONNX Runtime's ReduceMean takes a faster path with another order of summation:
-    a score would depend, in its last digits, on how many others were computed with it. A pooling walks
-    through each image by itself. Images are pooled channel by channel first, which also keeps sums short.
+    Left with one row to reduce, ONNX Runtime's ReduceMean takes a faster path that sums in another order: a
+    score would depend, in its last digits, on how many others were computed with it. A pooling walks through
+    each image by itself. Images are pooled channel by channel first, which also keeps the sums short.
     """
     model = copied(model)
     graph = model.graph

@@ -15,6 +15,8 @@ if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
 
 import tensorrt_rtx_bindings as trt
 
+import flowtell
+
 S = 64
 # (smallest, usual, largest) shape of each input: B, T, H and W are dynamic.
 PROFILES = {
@@ -39,18 +41,32 @@ class _Messages(trt.ILogger):
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_builds_with_dynamic_shapes(name, tiny_graphs):
+    build(tiny_graphs[name].SerializeToString(), PROFILES[name], is_float=name == "classifier")
+
+
+def test_default_detector_builds():
+    path = flowtell.default_bundle_path() / "detector.onnx"
+    if not path.is_file():
+        pytest.skip("the package has no default bundle")
+    size = flowtell.Bundle.open().manifest.crop_size
+    shapes = tuple((batch, frames, size, size, 3) for batch, frames in ((1, 2), (1, 17), (8, 17)))
+    build(path.read_bytes(), {"clips": shapes}, is_float=False)
+
+
+def build(data, profiles, is_float):
+    """Parse and build a graph; everything that TensorRT complains of fails the test."""
     messages = _Messages()
     builder = trt.Builder(messages)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, messages)
-    parsed = parser.parse(tiny_graphs[name].SerializeToString())
+    parsed = parser.parse(data)
     assert parsed, [str(parser.get_error(index)) for index in range(parser.num_errors)]
 
     config = builder.create_builder_config()
     config.num_compute_capabilities = 1
     config.set_compute_capability(trt.ComputeCapability.SM86, 0)
     profile = builder.create_optimization_profile()
-    for input_name, shapes in PROFILES[name].items():
+    for input_name, shapes in profiles.items():
         profile.set_shape(input_name, *shapes)
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
@@ -58,5 +74,5 @@ def test_builds_with_dynamic_shapes(name, tiny_graphs):
     assert plan is not None, messages.errors
     assert not messages.errors
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    wanted = trt.DataType.FLOAT if name == "classifier" else trt.DataType.UINT8
+    wanted = trt.DataType.FLOAT if is_float else trt.DataType.UINT8
     assert [tensor.dtype for tensor in inputs] == [wanted] * len(inputs)
