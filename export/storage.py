@@ -57,9 +57,9 @@ def float32_storage(path: str, weight: np.ndarray) -> str:
 def compact_storage(path: str, weight: np.ndarray) -> str:
     """Store the classifier's large kernels in int8, other kernels in fp16, biases as they are.
 
-    Measured on 16 pairs of eight face clips, against fp32: in the flow network fp16 moves the flow by 0.001 px
-    on average, int8 by 0.015 px, which the classifier would see. In the classifier int8 for every kernel moves
-    logits by 7.5 % of their standard deviation, int8 for the large ones alone by 2.6 %.
+    Measured on 16 pairs of eight face clips, against fp32: in the flow network fp16 moves the flow by 0.001
+    px on average, int8 by 0.015 px, which the classifier would see. In the classifier int8 for every kernel
+    moves logits by 7.5 % of their standard deviation, int8 for the large ones alone by 2.6 %.
     """
     if weight.ndim < 2:
         return "fp32"
