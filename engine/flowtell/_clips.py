@@ -40,7 +40,8 @@ _KEPT_AREA = 0.8
 face that the crop's edge cuts off a smaller box, not one that reaches outside."""
 
 _BACKGROUND_RATIO = 2
-"""A face is in the background where another in the same frame is more than so many times its size."""
+"""A face is in the background where another in the same frame is more than so many times its size:
+`docs/decisions/0006-which-faces-decide.md`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from tolerances import TOLERANCES
 
 import flowtell
 from flowtell import BundleError, Detector, InputError, ProviderError, samples
@@ -52,11 +53,12 @@ def test_the_sample_is_judged_by_what_moves_in_its_crops(motion, motion_bundle, 
     (face,) = sample_result.faces
     clips = list(flowtell.iter_face_clips(samples.natural_path(), motion_bundle))
     assert len(clips) == len(face.clips) == 6
+    close = TOLERANCES["motion_logit"].value
     for clip, judged in zip(clips, face.clips, strict=True):
         assert (clip.start_s, clip.end_s, clip.box) == (judged.start_s, judged.end_s, judged.box)
         wanted = [motion_logit(a, b) for a, b in zip(clip.frames[:-1], clip.frames[1:], strict=True)]
-        assert judged.pair_logits == pytest.approx(wanted, abs=1e-4)
-        assert judged.logit == pytest.approx(np.mean(wanted), abs=1e-4)
+        assert judged.pair_logits == pytest.approx(wanted, abs=close)
+        assert judged.logit == pytest.approx(np.mean(wanted), abs=close)
     mean = np.mean([sigmoid(clip.logit) for clip in face.clips])
     assert sample_result.fake_probability == face.fake_probability == pytest.approx(mean)
     assert sample_result.verdict == ("fake" if mean > 0.5 else "original")
@@ -124,7 +126,7 @@ def test_progress_is_reported_to_the_end(motion):
     motion.detect(samples.natural_path(), progress=seen.append)
     assert seen[-1].clips == seen[-1].judged == 6
     assert seen[-1].time_s == pytest.approx(3.84)
-    assert seen[-1].duration_s == pytest.approx(3.88, abs=0.01)
+    assert seen[-1].duration_s == pytest.approx(3.88, abs=TOLERANCES["header_duration_s"].value)
     assert [entry.time_s for entry in seen] == sorted(entry.time_s for entry in seen)
 
 
