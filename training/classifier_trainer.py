@@ -98,7 +98,7 @@ def fit_classifier(classifier, features, labels, settings):
 def pair_logits(classifier, features, batch_size=256):
     """Return logits, float32 `[N]`, of features `[N, h, w, C]`."""
     parts = [
-        np.asarray(classifier.judge_features(features[i : i + batch_size].astype(np.float32)), np.float32)
+        keras.ops.convert_to_numpy(classifier.judge_features(features[i : i + batch_size].astype(np.float32)))
         for i in range(0, len(features), batch_size)
     ]
     return np.concatenate(parts)

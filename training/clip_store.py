@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import flowtell
+from flowtell.training.run_folder import claim, whole_file
 
 __all__ = ["StoredClips", "load_clips", "store_clips"]
 
@@ -29,7 +30,8 @@ class StoredClips:
 def store_clips(paths, folder, bundle, clips_per_file):
     """Cut the face clips of videos and store them, one array and one JSON file a video; resumes.
 
-    Clips with fewer than T pairs are left out: every training clip has the bundle's length.
+    Clips with fewer than T pairs are left out: every training clip has the bundle's length. So are faces in
+    the background: the label of a video is that of its main face.
 
     Args:
         paths: videos.
@@ -39,10 +41,16 @@ def store_clips(paths, folder, bundle, clips_per_file):
 
     Returns:
         list of (path, reason) of the videos that gave no clip.
+
+    Raises:
+        ValueError: if the folder holds clips of other videos, or cut otherwise.
+        flowtell.FlowtellError: if the bundle cannot be opened.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     bundle = bundle if isinstance(bundle, flowtell.Bundle) else flowtell.Bundle.open(bundle)
+    made_with = {name: bundle.manifest.graphs[name]["fp32"].sha256 for name in ("faces", "crop")}
+    names = [Path(path).name for path in paths]
+    claim(folder, {"files": names, "clips_per_file": clips_per_file, **made_with})
     dropped = []
     for index, path in enumerate(paths):
         record_path = folder / f"{index:05d}.json"
@@ -57,14 +65,16 @@ def store_clips(paths, folder, bundle, clips_per_file):
 def _store_one(path, array_path, record_path, bundle, clips_per_file):
     reason = "no clip of full length"
     clips = []
+    length = bundle.manifest.pairs_per_clip + 1
     try:
         for clip in flowtell.iter_face_clips(path, bundle, max_clips=clips_per_file):
-            clips.append(clip)
+            if len(clip.frames) == length and not clip.is_background:
+                clips.append(clip)
     except flowtell.DecodeError as error:
         reason = str(error)
-    clips = [c for c in clips if len(c.frames) == bundle.manifest.pairs_per_clip + 1]
     if clips:
-        np.save(array_path, np.stack([c.frames for c in clips]))
+        with whole_file(array_path) as scratch:
+            np.save(scratch, np.stack([c.frames for c in clips]))
     record = {
         "file": Path(path).name,
         "tracks": [c.track for c in clips],
@@ -72,9 +82,8 @@ def _store_one(path, array_path, record_path, bundle, clips_per_file):
         "reason": None if clips else reason,
     }
     # The record is written last: where it exists, the array is whole.
-    scratch = record_path.with_name("writing-" + record_path.name)
-    scratch.write_text(json.dumps(record))
-    scratch.replace(record_path)
+    with whole_file(record_path) as scratch:
+        scratch.write_text(json.dumps(record))
 
 
 def load_clips(folder, index):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 
@@ -78,8 +77,6 @@ class FlowBatches(keras.utils.PyDataset):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        # One thread an example: the workers and the network share the cores already.
-        cv2.setNumThreads(1)
         self.textures, self.motion = textures, motion
         self.batch_size, self.batches, self.seed = batch_size, batches, seed
         self.teacher, self.teacher_share = teacher, teacher_share

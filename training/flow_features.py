@@ -5,14 +5,19 @@ import numpy as np
 
 from flowtell.training.models import FLOW_DIVISOR, FlowImage
 
-__all__ = ["frozen_features", "mirrored_flow", "pair_flow"]
+__all__ = ["feature_step", "flow_step", "frozen_features", "mirrored_flow", "pair_flow"]
 
 
-def pair_flow(network, image1, image2, batch_size=16):
+def flow_step(network):
+    """Return a function of two float32 image batches that gives the network's flow in px, compiled once."""
+    return _compiled(lambda image1, image2: network(image1, image2)[-1] * FLOW_DIVISOR)
+
+
+def pair_flow(step, image1, image2, batch_size=16):
     """Return the flow from one image of each pair to the other.
 
     Args:
-        network: a `PWCNet`, `channels_last`.
+        step: from `flow_step`, of a `channels_last` network.
         image1: uint8 `[N, S, S, 3]` RGB.
         image2: the same.
         batch_size: pairs at once.
@@ -20,12 +25,7 @@ def pair_flow(network, image1, image2, batch_size=16):
     Returns:
         float16 `[N, S/4, S/4, 2]` in px of the images.
     """
-    step = _compiled(lambda a, b: network(a, b)[-1] * FLOW_DIVISOR)
-    parts = [
-        np.asarray(step(*(x[i : i + batch_size].astype(np.float32) for x in (image1, image2))), np.float16)
-        for i in range(0, len(image1), batch_size)
-    ]
-    return np.concatenate(parts)
+    return _in_batches(step, (image1, image2), batch_size)
 
 
 def mirrored_flow(flow):
@@ -33,29 +33,44 @@ def mirrored_flow(flow):
     return flow[..., ::-1, :] * np.asarray([-1, 1], flow.dtype)
 
 
-def frozen_features(classifier, encoding, flow, batch_size=32):
-    """Return what the frozen blocks of a classifier make of flow.
+def feature_step(classifier, encoding):
+    """Return a function of a float32 flow batch that gives frozen features, compiled once.
 
     Args:
         classifier: a `FlowClassifier`, `channels_last`.
         encoding: of the flow image.
+    """
+    image = FlowImage(encoding)
+    return _compiled(lambda flow: classifier.frozen_features(image(flow)))
+
+
+def frozen_features(step, flow, batch_size=32):
+    """Return what the frozen blocks of a classifier make of flow.
+
+    Args:
+        step: from `feature_step`.
         flow: float `[N, H, W, 2]` in px.
         batch_size: images at once.
 
     Returns:
         float16 `[N, h, w, C]`.
     """
-    image = FlowImage(encoding)
-    step = _compiled(lambda x: classifier.frozen_features(image(x)))
-    parts = [
-        np.asarray(step(flow[i : i + batch_size].astype(np.float32)), np.float16)
-        for i in range(0, len(flow), batch_size)
-    ]
+    return _in_batches(step, (flow,), batch_size)
+
+
+def _in_batches(step, arrays, batch_size):
+    """Run a step over batches of one size, the last one filled up, so that it is compiled for one shape."""
+    parts = []
+    for start in range(0, len(arrays[0]), batch_size):
+        batch = [a[start : start + batch_size].astype(np.float32) for a in arrays]
+        count = len(batch[0])
+        filled = [np.concatenate([b, np.repeat(b[-1:], batch_size - count, axis=0)]) for b in batch]
+        parts.append(keras.ops.convert_to_numpy(step(*filled)).astype(np.float16)[:count])
     return np.concatenate(parts)
 
 
 def _compiled(function):
-    # The other backends run eagerly, which PyTorch does as fast and JAX compiles op by op.
+    # The other backends run it as it is.
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -5,11 +5,13 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import keras
 
 from flowtell.training.flow_batches import FlowBatches, TeacherPairs
 from flowtell.training.flow_loss import multiscale_loss
 from flowtell.training.models.pwcnet import FLOW_DIVISOR, FLOW_PRESETS, build_flow_network
+from flowtell.training.run_folder import claim, file_sha256, whole_file
 from flowtell.training.synthetic_flow import MotionConfig
 from flowtell.training.textures import load_textures
 
@@ -97,10 +99,8 @@ def _assign(variables, values):
 
 
 def _save_whole(model, path):
-    # A kill during the write must leave the previous file.
-    scratch = path.with_name("writing-" + path.name)
-    model.save_weights(scratch)
-    scratch.replace(path)
+    with whole_file(path) as scratch:
+        model.save_weights(scratch)
 
 
 def train_flow(settings, folder, videos=(), teacher=None, init=None):
@@ -124,8 +124,14 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None):
         FileNotFoundError: if an input file is missing.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, settings)
+    if settings.preset not in FLOW_PRESETS:
+        raise ValueError(f"no flow preset {settings.preset!r}; there are {', '.join(sorted(FLOW_PRESETS))}")
+    if settings.teacher_share and teacher is None:
+        raise ValueError(f"a teacher_share of {settings.teacher_share} needs a file of the teacher's pairs")
+    inputs = {name: file_sha256(path) for name, path in (("teacher", teacher), ("init", init)) if path}
+    claim(folder, {**asdict(settings), "videos": len(videos), **inputs})
+    # One thread an example: the generator shares the cores with the network.
+    cv2.setNumThreads(1)
     keras.utils.set_random_seed(settings.seed)
     policy = "mixed_bfloat16" if settings.mixed_precision else "float32"
     network = build_flow_network(settings.preset, dtype=policy)
@@ -150,8 +156,6 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None):
         TeacherPairs.load(teacher) if teacher else None,
         settings.teacher_share,
         first_batch=done * settings.epoch_steps,
-        workers=1,
-        max_queue_size=8,
     )
     model.fit(
         batches,
@@ -174,13 +178,3 @@ def _optimizer(settings):
         warmup_steps=warmup,
     )
     return keras.optimizers.Adam(schedule, clipnorm=1.0, use_ema=True, ema_momentum=settings.ema_momentum)
-
-
-def _claim(folder, settings):
-    if settings.preset not in FLOW_PRESETS:
-        raise ValueError(f"no flow preset {settings.preset!r}; there are {', '.join(sorted(FLOW_PRESETS))}")
-    path = folder / "settings.json"
-    text = json.dumps(asdict(settings), indent=2) + "\n"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} holds a run with other settings; name another folder to start a new one")
-    path.write_text(text)

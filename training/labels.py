@@ -7,10 +7,13 @@ from pathlib import Path
 
 __all__ = ["LabelledVideo", "identity_folds", "identity_groups", "read_labels"]
 
-# How FaceForensics++ (`183`, `183_253`), DFD (`01__kitchen_pan`) and Celeb-DF (`id26_0006`,
-# `id26_id25_0006`) name
-# the people in a file: a number of two or three digits, or one after `id`; four digits count takes.
-_IDENTITY = re.compile(r"(?:^|_)(id\d+|\d{2,3})(?=_|$)")
+# How three public data sets name the people in a file. Celeb-DF numbers each person's takes in four digits,
+# DFD says after two underscores what happens; whatever a re-encoding appended as one letter is passed over.
+_NAME_LAYOUTS = (
+    re.compile(r"(?P<a>\d{3})(_(?P<b>\d{3}))?"),  # FaceForensics++: 183, or 183_253 for 183 driven by 253
+    re.compile(r"(?P<a>id\d+)(_(?P<b>id\d+))?_\d{4}(_[a-z])?"),  # Celeb-DF: id26_0006, id26_id25_0006
+    re.compile(r"(?P<a>\d{2})(_(?P<b>\d{2}))?__\w+"),  # DFD: 01__kitchen_pan, 01_02__kitchen_pan__XYZ
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class LabelledVideo:
 def read_labels(path):
     """Read a CSV of labelled videos.
 
-    Columns: `path` (relative to the CSV), `label` (`real` or `fake`); optional: `identity` (names separated
-        by `;`;
-    without it they are read from the file name as FaceForensics++, DFD and Celeb-DF write it) and `method`.
+    Columns: `path` (relative to the CSV), `label` (`real` or `fake`), and maybe `method` and
+    `identity`: names separated by `;`. Without it they are read from a file name laid out as in FaceForensics++, DFD or
+    Celeb-DF.
 
     Returns:
         list of `LabelledVideo`, in the order of the file.
@@ -60,12 +63,17 @@ def _video(csv_path, line, row):
     if row["label"] not in ("real", "fake"):
         raise ValueError(f"{where}: label is {row['label']!r}; it must be 'real' or 'fake'")
     named = row.get("identity") or ""
-    identities = named.split(";") if named else _IDENTITY.findall(video.stem)
+    identities = [name.strip() for name in named.split(";") if name.strip()] or _people_in_name(video.stem)
     if not identities:
         raise ValueError(f"{where}: cannot tell who is in {video.name}; add a column identity")
     return LabelledVideo(
         video, int(row["label"] == "fake"), frozenset(identities), row.get("method") or row["label"]
     )
+
+
+def _people_in_name(stem):
+    matches = [m for layout in _NAME_LAYOUTS if (m := layout.fullmatch(stem))]
+    return [person for person in matches[0].group("a", "b") if person] if matches else []
 
 
 def identity_folds(videos, count):

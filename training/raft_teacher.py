@@ -7,9 +7,10 @@ PyTorch runs them. Neither is needed for anything but `write_teacher_pairs`.
 
 from argparse import Namespace
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
+
+from flowtell.training.run_folder import whole_file
 
 __all__ = ["raft_flow", "write_teacher_pairs"]
 
@@ -49,10 +50,8 @@ def write_teacher_pairs(pairs, path, batch_size=4):
     model = _load_raft()
     starts = range(0, len(pairs), batch_size)
     flows = [raft_flow(model, *pairs[i : i + batch_size].swapaxes(0, 1)).astype(np.float16) for i in starts]
-    path = Path(path)
-    scratch = path.with_name("writing-" + path.name)
-    np.savez(scratch, frames=pairs, flow=np.concatenate(flows))
-    scratch.replace(path)
+    with whole_file(path) as scratch:
+        np.savez(scratch, frames=pairs, flow=np.concatenate(flows))
 
 
 def _load_raft():

@@ -1,7 +1,7 @@
 """The recipe of the default detector: from labelled videos to trained networks and their quality.
 
-Each stage writes into one folder and is skipped where its output is there, so that a run resumes where it
-stopped.
+Each stage writes into the folder of the run. The long ones resume where they stopped, and refuse a folder
+that other settings or weights have filled.
 """
 
 import json
@@ -17,12 +17,13 @@ from flowtell.training.classifier_trainer import (
     pair_logits,
 )
 from flowtell.training.clip_store import load_clips, store_clips
-from flowtell.training.flow_features import frozen_features, mirrored_flow, pair_flow
+from flowtell.training.flow_features import feature_step, flow_step, frozen_features, mirrored_flow, pair_flow
 from flowtell.training.flow_trainer import FlowTraining, train_flow
 from flowtell.training.labels import identity_folds
 from flowtell.training.models import build_flow_network
 from flowtell.training.quality import detector_figures
 from flowtell.training.raft_teacher import write_teacher_pairs
+from flowtell.training.run_folder import claim, file_sha256, whole_file
 from flowtell.training.synthetic_flow import MotionConfig
 
 __all__ = [
@@ -99,6 +100,8 @@ def write_teacher_sets(recipe, videos, folder):
         ImportError: as `write_teacher_pairs`.
     """
     folder = Path(folder)
+    if all((folder / name).exists() for name in ("teacher-train.npz", "teacher-test.npz")):
+        return
     rng = np.random.default_rng(0)
     held_out = [fold == recipe.folds - 1 for fold in identity_folds(videos, recipe.folds)]
     pairs = {True: [], False: []}
@@ -112,7 +115,7 @@ def write_teacher_sets(recipe, videos, folder):
             apart = 2 if rng.random() < 0.33 and first < frames - 2 else 1
             pairs[test].append(np.stack([stored.frames[clip, first], stored.frames[clip, first + apart]]))
     for test, name in ((True, "teacher-test.npz"), (False, "teacher-train.npz")):
-        if not (folder / name).exists():
+        if pairs[test]:
             write_teacher_pairs(np.stack(pairs[test]), folder / name)
 
 
@@ -137,21 +140,22 @@ def extract_flow(recipe, count, folder):
     A file is float16 `[clips, pairs, S/4, S/4, 2]` in px, every `pair_stride`-th pair of each clip.
     """
     folder = Path(folder)
-    (folder / "flow-of-clips").mkdir(exist_ok=True)
+    weights = folder / "flow" / "flow.weights.h5"
+    claim(folder / "flow-of-clips", {"weights": file_sha256(weights), "pair_stride": recipe.pair_stride})
     network = build_flow_network(recipe.finetune.preset)
-    network.load_weights(folder / "flow" / "flow.weights.h5")
+    network.load_weights(weights)
+    step = flow_step(network)
     for index in range(count):
         path = folder / "flow-of-clips" / f"{index:05d}.npy"
         clips = load_clips(folder / "clips", index)
         if clips is not None and not path.exists():
-            scratch = path.with_name("writing-" + path.name)
-            np.save(scratch, _strided_flow(network, clips.frames, recipe.pair_stride))
-            scratch.replace(path)
+            with whole_file(path) as scratch:
+                np.save(scratch, _strided_flow(step, clips.frames, recipe.pair_stride))
 
 
-def _strided_flow(network, frames, stride):
+def _strided_flow(step, frames, stride):
     first, second = frames[:, :-1:stride], frames[:, 1::stride]
-    flow = pair_flow(network, *(x.reshape(-1, *frames.shape[2:]) for x in (first, second)))
+    flow = pair_flow(step, *(x.reshape(-1, *frames.shape[2:]) for x in (first, second)))
     return flow.reshape(*first.shape[:2], *flow.shape[1:])
 
 
@@ -173,20 +177,23 @@ def cross_validate(recipe, videos, folder, imagenet_path):
     logits = np.zeros(len(examples.videos), np.float32)
     for fold in range(recipe.folds):
         test = folds[examples.videos] == fold
+        if not test.any():
+            continue
         classifier = new_classifier(recipe.classifier, imagenet_path)
         losses = _fit(recipe, classifier, examples, ~test, labels)
         logits[test] = pair_logits(classifier, examples.features[test])
         print(f"fold {fold + 1} of {recipe.folds}: loss {losses[0]:.3f} to {losses[-1]:.3f}", flush=True)
-    return detector_figures(videos, _by_clip(examples, logits))
+    return detector_figures(videos, _by_clip(examples, logits), folds)
 
 
 def fit_final(recipe, videos, folder, imagenet_path):
-    """Fit the classifier to all videos, write `classifier.weights.h5`, and return the classifier."""
+    """Fit the classifier to all videos, write `classifier-ENCODING.weights.h5`, and return the classifier."""
     labels = np.asarray([v.label for v in videos])
     examples = _load_examples(recipe, videos, folder, imagenet_path)
     classifier = new_classifier(recipe.classifier, imagenet_path)
     _fit(recipe, classifier, examples, np.ones(len(examples.videos), bool), labels)
-    classifier.save_weights(Path(folder) / "classifier.weights.h5")
+    with whole_file(Path(folder) / f"classifier-{recipe.classifier.encoding}.weights.h5") as scratch:
+        classifier.save_weights(scratch)
     return classifier
 
 
@@ -199,8 +206,8 @@ def _load_examples(recipe, videos, folder, imagenet_path):
     """Frozen features of the stored flow, computed once for each encoding and preprocessing."""
     settings = recipe.classifier
     cache = Path(folder) / f"features-{settings.encoding}-{settings.preprocessing}"
-    cache.mkdir(exist_ok=True)
-    classifier = new_classifier(settings, imagenet_path)
+    claim(cache, json.loads((Path(folder) / "flow-of-clips" / "settings.json").read_text()))
+    step = feature_step(new_classifier(settings, imagenet_path), settings.encoding)
     parts = []
     for index in range(len(videos)):
         flow_path = Path(folder) / "flow-of-clips" / f"{index:05d}.npy"
@@ -210,10 +217,9 @@ def _load_examples(recipe, videos, folder, imagenet_path):
         if not path.exists():
             flow = np.load(flow_path, allow_pickle=False)
             flat = flow.reshape(-1, *flow.shape[2:])
-            both = [frozen_features(classifier, settings.encoding, f) for f in (flat, mirrored_flow(flat))]
-            scratch = path.with_name("writing-" + path.name)
-            np.save(scratch, np.stack(both).reshape(2, *flow.shape[:2], *both[0].shape[1:]))
-            scratch.replace(path)
+            both = [frozen_features(step, f) for f in (flat, mirrored_flow(flat))]
+            with whole_file(path) as scratch:
+                np.save(scratch, np.stack(both).reshape(2, *flow.shape[:2], *both[0].shape[1:]))
         stored = np.load(path, allow_pickle=False)
         clips, pairs = stored.shape[1:3]
         flat = stored.reshape(2, clips * pairs, *stored.shape[3:])

@@ -32,9 +32,8 @@ class MotionConfig:
 
     Attributes:
         size_px: side of the square frames.
-        translation_px: scale of the translation of a layer. Its length is drawn log-uniformly between a
-            thirtieth of
-            this and this: a face moves by a fraction of a pixel in most frames and by many in few.
+        translation_px: scale of the translation of a layer. Its length is drawn log-uniformly between
+            a thirtieth of it and itself: a face moves by a fraction of a pixel mostly, and rarely by many.
         max_layers: up to this many layers in front of the background.
         still_share: share of pairs in which nothing at all moves (only noise and compression differ).
     """
@@ -121,8 +120,7 @@ def _motion(n, config, rng):
     direction = rng.uniform(0, 2 * np.pi)
     x, y = _grid(n)
     cx, cy = rng.uniform(0, n, 2)
-    # Rotation, zoom and shear move a pixel n/4 from the centre by about the same length as the translation,
-    # at most.
+    # Rotation, zoom and shear move a pixel n/4 from the centre by about half as much as the translation.
     linear = rng.normal(0, 0.5, (2, 2)) * min(length, n / 16) / (n / 4)
     u = length * np.cos(direction) + linear[0, 0] * (x - cx) + linear[0, 1] * (y - cy)
     v = length * np.sin(direction) + linear[1, 0] * (x - cx) + linear[1, 1] * (y - cy)
@@ -178,7 +176,8 @@ def _degrade_pair(image1, image2, rng):
             image = image + rng.normal(0, sigma, image.shape).astype(np.float32)
         image = np.clip(image + 0.5, 0, 255).astype(np.uint8)
         if quality is not None:
-            _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            # The codec weighs brightness by colour, and OpenCV takes blue first.
+            _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
         out.append(image)
     return out

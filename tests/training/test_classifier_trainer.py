@@ -5,7 +5,7 @@ import pytest
 from tolerances import TOLERANCES
 
 from flowtell.training.classifier_trainer import ClassifierTraining, fit_classifier, pair_logits
-from flowtell.training.flow_features import frozen_features, mirrored_flow, pair_flow
+from flowtell.training.flow_features import feature_step, flow_step, frozen_features, mirrored_flow, pair_flow
 from flowtell.training.metrics import auc
 from flowtell.training.models import ClassifierConfig, FlowImage, build_classifier, build_flow_network
 
@@ -17,7 +17,7 @@ def classifier():
 
 def test_cached_features_judge_as_the_whole_classifier(classifier):
     flow = np.random.default_rng(0).normal(0, 2, (5, 16, 16, 2)).astype(np.float16)
-    cached = pair_logits(classifier, frozen_features(classifier, "uv", flow))
+    cached = pair_logits(classifier, frozen_features(feature_step(classifier, "uv"), flow))
     whole = np.array(classifier(FlowImage("uv")(flow.astype(np.float32))))
     assert np.abs(cached - whole).max() <= TOLERANCES["float16_features_logit"].value * np.abs(whole).max()
 
@@ -25,7 +25,7 @@ def test_cached_features_judge_as_the_whole_classifier(classifier):
 def test_pair_flow_is_the_networks_in_px():
     network = build_flow_network("tiny")
     image1, image2 = np.random.default_rng(1).integers(0, 256, (2, 5, 64, 64, 3)).astype(np.uint8)
-    flow = pair_flow(network, image1, image2, batch_size=2)
+    flow = pair_flow(flow_step(network), image1, image2, batch_size=2)
     assert flow.shape == (5, 16, 16, 2)
     want = np.array(network(image1[4:].astype(np.float32), image2[4:].astype(np.float32))[-1]) * 20
     assert np.abs(flow[4].astype(np.float32) - want[0]).max() <= TOLERANCES["float16_flow_px"].value

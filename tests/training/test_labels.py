@@ -36,7 +36,7 @@ def test_identities_are_read_from_dataset_names(tmp_path):
 
 
 def test_named_identities_win(tmp_path):
-    path = write(tmp_path, "a.mp4,real,ann;bob", header="path,label,identity")
+    path = write(tmp_path, "a.mp4,real,ann; bob;", header="path,label,identity")
     assert read_labels(path)[0].identities == {"ann", "bob"}
 
 
@@ -118,3 +118,10 @@ def test_temperature_recovers_the_scale():
         < 0.02
         < expected_calibration_error(overconfident, labels)
     )
+
+
+@pytest.mark.parametrize("name", ["clip_10", "IMG_042", "2023_12_05", "holiday"])
+def test_ordinary_names_name_nobody(tmp_path, name):
+    path = write(tmp_path, f"{name}.mp4,real,")
+    with pytest.raises(ValueError, match="add a column identity"):
+        read_labels(path)

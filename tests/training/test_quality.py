@@ -25,25 +25,41 @@ VIDEOS = [
 ]
 
 
+FOLDS = [0, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_figures_of_known_logits():
     logits = {0: [-2.0], 1: [1.0, 1.0], 2: [2.0], 3: [0.0], 4: [-1.0], 5: [3.0], 6: [1.5], 7: [4.0]}
-    figures = detector_figures(VIDEOS, logits)
+    # One fold, so that every score is calibrated by a temperature of 1 and its order is that of the logits.
+    figures = detector_figures(VIDEOS, logits, [0] * 8)
     # Fakes at 2, 0 and 1.5 against reals at -2, 1, -1, 3 and 4: 3 + 2 + 3 of 15 pairs.
     assert figures["auc"] == pytest.approx(8 / 15)
-    assert figures["auc_without_actors"] == pytest.approx(8 / 12)
-    # 183_253 beats 183, 253_183 loses to 253, the swapped take 0006 beats take 0006; take 0007 is another
-    # video.
+    assert figures["auc_without"]["actors(DFD)"] == pytest.approx(8 / 12)
+    # 183_253 beats 183, 253_183 loses to 253, the swapped take 0006 beats take 0006; 0007 is another video.
     assert figures["pairs_ranked_rightly"] == pytest.approx(2 / 3)
-    assert figures["auc_by_method"] == pytest.approx(
-        {"Deepfakes": 3 / 5, "Face2Face": 2 / 5, "faceswap": 3 / 5}
-    )
-    assert figures["videos"] == 8
+    by_method = {"Deepfakes": 3 / 5, "Face2Face": 2 / 5, "faceswap": 3 / 5}
+    assert figures["auc_by_method"] == pytest.approx(by_method)
+    assert figures["accuracy"] == pytest.approx(4 / 8)
+    assert figures["calibration_error"] == figures["calibration_error_before"]
     low, high = figures["auc_interval"]
     assert 0 <= low <= figures["auc"] <= high <= 1
 
 
-def test_videos_without_clips_are_left_out():
-    figures = detector_figures(VIDEOS, {0: [-1.0], 2: [1.0], 4: [-2.0]})
-    assert figures["videos"] == 3
-    assert sorted(figures["scores"]) == ["183.mp4", "183_253.mp4", "id26_0006.mp4"]
+def test_a_fold_is_calibrated_by_the_others():
+    # Overconfident logits: of each fold's four clips at +-20 one is wrong.
+    logits = {0: [-20.0], 1: [-20.0], 2: [20.0], 3: [-20.0], 4: [-20.0], 5: [-20.0], 6: [20.0], 7: [20.0]}
+    figures = detector_figures(VIDEOS, logits, FOLDS)
+    assert figures["temperature"] > 5
+    assert figures["calibration_error"] < figures["calibration_error_before"]
+    changed = detector_figures(VIDEOS, logits | {4: [20.0]}, FOLDS)
+    before, after = ({s["file"]: s["score"] for s in f["scores"]} for f in (figures, changed))
+    assert before["183.mp4"] != after["183.mp4"]
+    assert before["id26_0007.mp4"] == after["id26_0007.mp4"]
+
+
+def test_videos_without_clips_are_left_out_and_equal_names_kept():
+    twice = [*VIDEOS, video("183_253", 1, "FaceSwap")]
+    figures = detector_figures(twice, {0: [-1.0], 2: [1.0], 4: [-2.0], 8: [2.0]}, [*FOLDS, 0])
+    assert figures["videos"] == 4
+    assert [s["file"] for s in figures["scores"]].count("183_253.mp4") == 2
     assert figures["auc"] == 1.0

@@ -8,7 +8,7 @@ from tolerances import TOLERANCES
 
 from flowtell.training.classifier_trainer import ClassifierTraining
 from flowtell.training.clip_store import load_clips, store_clips
-from flowtell.training.flow_features import pair_flow
+from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.labels import read_labels
 from flowtell.training.models import build_flow_network
 from flowtell.training.recipe import Recipe, cross_validate, extract_flow
@@ -55,7 +55,7 @@ def test_flow_is_stored_of_every_third_pair(labelled, tmp_path):
     extract_flow(recipe, 1, tmp_path)
     stored = np.load(tmp_path / "flow-of-clips" / "00000.npy")
     assert stored.shape == (2, 6, 16, 16, 2)
-    want = pair_flow(network, frames[1, 15:16], frames[1, 16:17])[0]
+    want = pair_flow(flow_step(network), frames[1, 15:16], frames[1, 16:17])[0]
     assert np.abs(stored[1, 5].astype(np.float32) - want).max() <= TOLERANCES["float16_flow_px"].value
 
 

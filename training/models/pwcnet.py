@@ -96,8 +96,8 @@ class _ConvLeaky(layers.Layer):
 class FeaturePyramid(layers.Layer):
     """Feature pyramid of one image; level l has 1/2**l of its size.
 
-    Input: float `[N, H, W, 3]` RGB in [0, 1], H and W multiples of 64. Output: list of six tensors, levels 1
-        to 6.
+    Input: float `[N, H, W, 3]` RGB in [0, 1], H and W multiples of 64.
+    Output: list of six tensors, levels 1 to 6.
     """
 
     def __init__(self, filters, data_format="channels_last", **kwargs):

@@ -51,10 +51,9 @@ def backward_warp(image2, flow):
 class Warp(keras.layers.Layer):
     """Backward warp of a feature map by a flow (PWC-Net, section 3, "Warping layer").
 
-    Inputs: features of image 2 `[N, H, W, C]` (or `[N, C, H, W]`) and a flow with its 2 channels in the same
-        place,
-    in pixels of the feature map. Output: the shape of the features. Always computed in float32: a position
-    held in half precision is wrong by a quarter of a pixel at 300.
+    Inputs: features of image 2, `[N, H, W, C]` (or `[N, C, H, W]`), and a flow in pixels of the feature
+    map with its two channels in the same place. Output: the shape of the features. Always computed in float32:
+    bfloat16 cannot tell two positions less than a pixel apart beyond 128.
 
     `implementation` is what computes it, `f(features, flow, data_format)`; an exporter replaces it by one
     that becomes a GridSample node, so that the network itself is written once.
