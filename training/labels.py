@@ -36,9 +36,8 @@ class LabelledVideo:
 def read_labels(path):
     """Read a CSV of labelled videos.
 
-    Columns: `path` (relative to the CSV), `label` (`real` or `fake`), and maybe `method` and
-    `identity`: names separated by `;`. Without it they are read from a file name laid out as in FaceForensics++, DFD or
-    Celeb-DF.
+    Columns: `path` (relative to the CSV), `label` (`real`, `fake`), and maybe `method` and `identity`: names
+    separated by `;`. Without it they are read from file names laid out as in FaceForensics++, DFD, Celeb-DF.
 
     Returns:
         list of `LabelledVideo`, in the order of the file.

@@ -17,7 +17,9 @@ from flowtell.training.classifier_trainer import (
     pair_logits,
 )
 from flowtell.training.clip_store import load_clips, store_clips
+from flowtell.training.flow_batches import TeacherPairs
 from flowtell.training.flow_features import feature_step, flow_step, frozen_features, mirrored_flow, pair_flow
+from flowtell.training.flow_quality import middlebury_errors, teacher_distance
 from flowtell.training.flow_trainer import FlowTraining, train_flow
 from flowtell.training.labels import identity_folds
 from flowtell.training.models import build_flow_network
@@ -31,6 +33,7 @@ __all__ = [
     "cross_validate",
     "extract_flow",
     "fit_final",
+    "flow_figures",
     "store_video_clips",
     "train_flow_network",
     "write_figures",
@@ -184,6 +187,21 @@ def cross_validate(recipe, videos, folder, imagenet_path):
         logits[test] = pair_logits(classifier, examples.features[test])
         print(f"fold {fold + 1} of {recipe.folds}: loss {losses[0]:.3f} to {losses[-1]:.3f}", flush=True)
     return detector_figures(videos, _by_clip(examples, logits), folds)
+
+
+def flow_figures(recipe, folder, middlebury=None):
+    """Return how good the trained flow network is: see `teacher_distance` and `middlebury_errors`.
+
+    Args:
+        recipe: a `Recipe`.
+        folder: of the run.
+        middlebury: folder of pairs with ground truth; None leaves them out.
+    """
+    folder = Path(folder)
+    network = build_flow_network(recipe.finetune.preset)
+    network.load_weights(folder / "flow" / "flow.weights.h5")
+    figures = {"held_out_faces_px": teacher_distance(network, TeacherPairs.load(folder / "teacher-test.npz"))}
+    return figures | ({"middlebury_epe_px": middlebury_errors(network, middlebury)} if middlebury else {})
 
 
 def fit_final(recipe, videos, folder, imagenet_path):

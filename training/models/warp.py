@@ -51,8 +51,8 @@ def backward_warp(image2, flow):
 class Warp(keras.layers.Layer):
     """Backward warp of a feature map by a flow (PWC-Net, section 3, "Warping layer").
 
-    Inputs: features of image 2, `[N, H, W, C]` (or `[N, C, H, W]`), and a flow in pixels of the feature
-    map with its two channels in the same place. Output: the shape of the features. Always computed in float32:
+    Inputs: features of image 2, `[N, H, W, C]` (or `[N, C, H, W]`), and a flow in pixels of the feature map,
+    its two channels in the same place. Output: the shape of the features. Always computed in float32:
     bfloat16 cannot tell two positions less than a pixel apart beyond 128.
 
     `implementation` is what computes it, `f(features, flow, data_format)`; an exporter replaces it by one

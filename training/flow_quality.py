@@ -1,0 +1,98 @@
+"""How good a flow network is: against ground truth, and against a stronger network on faces."""
+
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from flowtell.training.flow_features import flow_step
+from flowtell.training.flow_loss import epe
+
+__all__ = ["flow_of_any_size", "middlebury_errors", "read_flo", "teacher_distance"]
+
+# The tag of a .flo file: the float 202021.25, which spells PIEH (Middlebury, flow-code README).
+_FLO_TAG = b"PIEH"
+# Middlebury marks an unknown flow by values above this.
+_UNKNOWN = 1e9
+_SIZE_STEP_PX = 64
+
+
+def read_flo(path):
+    """Read a Middlebury `.flo` file.
+
+    Returns:
+        (flow, known): float32 `[H, W, 2]` in px, and bool `[H, W]`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is no `.flo` file or cut short.
+    """
+    data = Path(path).read_bytes()
+    if data[:4] != _FLO_TAG or len(data) < 12:
+        raise ValueError(f"{Path(path).name} is no .flo file")
+    width, height = (int(n) for n in np.frombuffer(data, "<i4", 2, 4))
+    if width < 1 or height < 1 or len(data) < 12 + 8 * width * height:
+        raise ValueError(f"{Path(path).name} is cut short: it states {width}x{height} px")
+    flow = np.frombuffer(data, "<f4", 2 * width * height, 12).reshape(height, width, 2)
+    return flow, (np.abs(flow) < _UNKNOWN).all(-1)
+
+
+def flow_of_any_size(step, image1, image2):
+    """Return the flow at full size, padded to multiples of 64 by repeating the border and cut back.
+
+    Args:
+        step: from `flow_step`.
+        image1: uint8 `[H, W, 3]` RGB.
+        image2: the same.
+
+    Returns:
+        float32 `[H, W, 2]` in px.
+    """
+    height, width = image1.shape[:2]
+    pad = ((0, -height % _SIZE_STEP_PX), (0, -width % _SIZE_STEP_PX), (0, 0))
+    padded = (np.pad(i, pad, mode="edge")[None].astype(np.float32) for i in (image1, image2))
+    quarter = keras.ops.convert_to_numpy(step(*padded))[0]
+    return cv2.resize(quarter, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)[:height, :width]
+
+
+def middlebury_errors(network, folder):
+    """Return the mean end-point error in px of each pair: a folder with frame10.png, frame11.png, flow10.flo.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    step = flow_step(network)
+    errors = {}
+    for truth_path in sorted(Path(folder).glob("*/flow10.flo")):
+        images = [cv2.imread(str(truth_path.with_name(f"frame1{k}.png"))) for k in (0, 1)]
+        truth, known = read_flo(truth_path)
+        flow = flow_of_any_size(step, *(i[..., ::-1] for i in images))
+        errors[truth_path.parent.name] = epe(flow, truth, known)
+    if not errors:
+        raise FileNotFoundError(f"no */flow10.flo in {folder}")
+    return errors
+
+
+def teacher_distance(network, pairs, batch_size=8):
+    """Return how far a network is from its teacher on pairs it was not taught.
+
+    Args:
+        network: a `PWCNet`, `channels_last`.
+        pairs: a `TeacherPairs`.
+        batch_size: pairs at once.
+
+    Returns:
+        dict: `epe` and `epe_of_zero_flow`, mean over the pairs in px, at a quarter of their size.
+    """
+    step = flow_step(network)
+    count, height, width = pairs.flow.shape[:3]
+    teacher = pairs.flow.astype(np.float32).reshape(count, height // 4, 4, width // 4, 4, 2).mean((2, 4))
+    frames = pairs.frames.astype(np.float32)
+    flow = np.concatenate(
+        [
+            keras.ops.convert_to_numpy(step(frames[i : i + batch_size, 0], frames[i : i + batch_size, 1]))
+            for i in range(0, count, batch_size)
+        ]
+    )
+    return {"epe": epe(flow, teacher), "epe_of_zero_flow": epe(np.zeros_like(teacher), teacher)}
