@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,8 @@ class VideoReader:
     Use as a context manager; leaving it closes the file.
 
     Attributes:
-        duration_s: what the file's header says it lasts, in seconds; None where it does not. It may be wrong.
+        duration_s: what the file's header says that its video lasts, in seconds, or else that the whole file
+            lasts, with its sound; None where it says neither. It may be wrong.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -95,6 +96,7 @@ class VideoReader:
         base = self._stream.time_base
         self._time_base = float(base) if base else 0.0
         self._start = self._stream.start_time or 0
+        self._packets_end_s = 0.0
         self.duration_s = self._stated_duration_s()
 
     def __enter__(self) -> VideoReader:
@@ -125,10 +127,13 @@ class VideoReader:
         if not any_frame:
             raise DecodeError("undecodable", "it has a video stream but no picture in it")
         stated_s = self.duration_s
-        # one second or 5 % covers rounding in headers and a sound track that is a little longer
+        if self._stream.duration is None:
+            # the header speaks for the longest stream: sound that outlasts the pictures is no damage
+            end_s = max(end_s, self._packets_end_s)
+        # headers round, count from another start or leave the last picture out: less is no damage
         if stated_s is not None and end_s < stated_s - max(1.0, 0.05 * stated_s):
             raise DecodeError(
-                "truncated", f"its header promises {stated_s:.1f} s but its pictures end at {end_s:.1f} s"
+                "truncated", f"its header promises {stated_s:.1f} s but it ends at {end_s:.1f} s"
             )
 
     def _best_stream(self) -> av.VideoStream:
@@ -142,7 +147,7 @@ class VideoReader:
     def _stated_duration_s(self) -> float | None:
         if self._stream.duration is not None and self._time_base:
             return float(self._stream.duration * self._time_base)
-        if self._container.duration is not None and len(self._container.streams) == 1:
+        if self._container.duration is not None:
             return float(self._container.duration / self._av.time_base)
         return None
 
@@ -174,8 +179,11 @@ class VideoReader:
                 raise DecodeError("undecodable", f"none of its first {broken} packets decodes: {damage}")
 
     def _decoded_packets(self) -> Iterator[tuple[list[av.VideoFrame], str | None]]:
-        """Yield (pictures, damage) for each packet, the decoder's delayed pictures last."""
-        packets = self._container.demux(self._stream)
+        """Yield (pictures, damage) for each packet, the decoder's delayed pictures last.
+
+        Packets of sound are not decoded: their times only tell how far the file goes.
+        """
+        packets = self._container.demux(self._stream, *self._container.streams.audio)
         while True:
             pictures: list[av.VideoFrame] = []
             damage = None
@@ -186,8 +194,13 @@ class VideoReader:
                 return
             if packet is None:
                 return
+            if packet.pts is not None and packet.time_base:
+                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._packets_end_s = max(self._packets_end_s, end_s)
+            if packet.stream.index != self._stream.index:
+                continue
             try:
-                pictures = packet.decode()
+                pictures = cast("list[av.VideoFrame]", packet.decode())
             except self._av.error.FFmpegError as error:
                 damage = _words(error)
             yield pictures, damage

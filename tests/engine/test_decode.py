@@ -213,6 +213,46 @@ def test_a_file_cut_short_gives_its_frames_and_then_says_truncated(write_video, 
         assert np.array_equal(got.image, want.image)
 
 
+def write_with_sound(path, video_s, sound_s):
+    """Write 25 pictures and 44100 samples a second, interleaved; every picture is noise of its own."""
+    rng = np.random.default_rng(3)
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=44100)
+        for second in range(max(video_s, sound_s)):
+            for tick in range(25 * second, 25 * (second + 1) if second < video_s else 0):
+                noise = rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+                picture = av.VideoFrame.from_ndarray(noise, format="rgb24")
+                picture.pts, picture.time_base = tick, Fraction(1, 25)
+                container.mux(pictures.encode(picture))
+            if second < sound_s:
+                samples = rng.normal(0, 0.1, (1, 44100)).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+                frame.rate, frame.pts, frame.time_base = 44100, 44100 * second, Fraction(1, 44100)
+                container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
+def test_a_file_with_sound_cut_short_says_truncated(tmp_path, name):
+    """Its video stream states no duration: only the file does."""
+    path = write_with_sound(tmp_path / name, 6, 6)
+    assert len(read(path)) == 150
+    frames, _ = broken(cut_file(path, 0.5), "truncated")
+    assert 50 < len(frames) < 100
+
+
+def test_sound_that_outlasts_the_pictures_is_no_damage(tmp_path):
+    path = write_with_sound(tmp_path / "a.mkv", 2, 6)
+    assert len(read(path)) == 50
+    frames, sentence = broken(cut_file(path, 0.9), "truncated")
+    assert len(frames) == 50
+    assert "promises 6.0 s but it ends at 4." in sentence
+
+
 def test_an_mp4_without_its_index_is_undecodable(write_video):
     path = write_video("a.mp4", [gradient(160, 120, shift) for shift in range(50)])
     broken(cut_file(path, 0.5), "undecodable")
