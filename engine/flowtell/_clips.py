@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._decode import Frame
-from ._faces import Box, Cropper, Face, FaceFinder, square_box
+from ._faces import Box, Crop, Cropper, Face, FaceFinder, square_box
 from ._tracks import OpenClip, Track, is_same_face, match_faces
 
 __all__ = ["ClipMaker", "FaceClip"]
@@ -84,7 +84,6 @@ class ClipMaker:
         self._next_number = 0
         self._previous: NDArray[np.uint8] | None = None
         self._frames_since_look = _LOOK_AGAIN_FRAMES
-        self._shot_changed = False
         self.frames = 0
         self.pairs = 0
         self.small_faces = 0
@@ -107,41 +106,37 @@ class ClipMaker:
         return done
 
     def finish(self) -> list[FaceClip]:
-        """Close every clip that is still growing (the video ended or its frames changed size)."""
+        """Close every clip that is still growing and end every track: the video ended, or the shot."""
         done = [clip for track in self._tracks for clip in self._close_checked(track)]
         self._tracks = []
         self._frames_since_look = _LOOK_AGAIN_FRAMES
         return done
 
     def _grow(self, frame: Frame) -> list[FaceClip]:
-        """Add the frame to every open clip; a shot cut closes the clip before it and ends the track."""
-        done: list[FaceClip] = []
-        ended: list[Track] = []
+        """Add the frame to every open clip; a shot cut closes them all before it and ends every track.
+
+        A cut changes the whole picture, though it may be seen in the crop of one face alone.
+        """
+        grown: list[tuple[OpenClip, Crop]] = []
         for track in self._tracks:
             clip = track.clip
             if clip is None:
                 continue
             crop = self._cropper.cut(frame.image, clip.box)
             if track.cuts.is_cut(clip.signature, crop.signature):
-                done += self._close_checked(track)
-                ended.append(track)
-            else:
-                clip.append(frame.time_s, crop)
-        if ended:
-            self._tracks = [track for track in self._tracks if track not in ended]
-            self._shot_changed = True
-        return done
+                return self.finish()
+            grown.append((clip, crop))
+        for clip, crop in grown:
+            clip.append(frame.time_s, crop)
+        return []
 
     def _is_look_due(self) -> bool:
         clips = [track.clip for track in self._tracks]
         full = any(clip is not None and clip.pairs == self._pairs_per_clip for clip in clips)
-        if full or self._shot_changed:
-            return True
-        return (not clips or None in clips) and self._frames_since_look >= _LOOK_AGAIN_FRAMES
+        return full or ((not clips or None in clips) and self._frames_since_look >= _LOOK_AGAIN_FRAMES)
 
     def _look(self, frame: Frame) -> list[FaceClip]:
         """Search the frame: check the clips that end here, begin the next ones, meet new faces."""
-        self._shot_changed = False
         self._frames_since_look = 0
         found = self._finder.find(frame.image)
         faces = [face for face in found if face.size_px >= MIN_FACE_PX]
