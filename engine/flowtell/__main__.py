@@ -7,6 +7,7 @@ imported only when asked for, so that judging a video never loads what exporting
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -45,6 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     0: every file was judged. 1: some file could not be. 2: wrong usage, or nothing here can do what was
     asked. 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # file names are bytes: one that the terminal cannot show must not end the run
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help(), file=sys.stdout if arguments else sys.stderr)

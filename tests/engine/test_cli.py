@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -244,6 +245,20 @@ def test_each_object_is_there_as_soon_as_its_file_is_judged(motion_bundle):
     with started("detect", NATURAL, *[SWAPPED] * 200, "--json", "--bundle", str(motion_bundle)) as process:
         assert json.loads(process.stdout.readline())["file"] == NATURAL
         assert process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names there are always Unicode")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_file_name_that_is_no_unicode_is_judged_and_shown_escaped(motion_bundle, tmp_path, options):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    Path(os.fsdecode(odd)).write_bytes(samples.natural_path().read_bytes())
+    words = ("detect", odd, *options, "--clips", "1", "--bundle", str(motion_bundle))
+    with started(
+        *words, env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:strict"}
+    ) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    assert b"caf\\udce9.mp4" in out
 
 
 def test_the_module_runs_where_standard_output_is_not_utf8(motion_bundle, tmp_path):
