@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -303,10 +306,22 @@ def test_iter_face_clips_keeps_a_budget_and_raises_what_is_wrong_with_the_file(m
         flowtell.iter_face_clips(samples.natural_path(), motion_bundle, max_clips=0)
 
 
+def is_open_here(path):
+    """Tell whether one of this process's descriptors is the file at `path`."""
+    for entry in Path("/dev/fd").iterdir():
+        with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now
+            if os.path.samestat(os.fstat(int(entry.name)), path.stat()):
+                return True
+    return False
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system does not list its descriptors")
 def test_leaving_the_clips_early_closes_the_file(motion_bundle):
     clips = flowtell.iter_face_clips(samples.natural_path(), motion_bundle)
     next(clips)
+    assert is_open_here(samples.natural_path())
     clips.close()
+    assert not is_open_here(samples.natural_path())
 
 
 def test_an_error_of_the_caller_s_progress_comes_through(motion):
