@@ -47,8 +47,8 @@ def detector_structure(
     judge = build_classifier(classifier, "channels_first")
     detector = build_detector(network, judge, settings.flow_encoding, size, settings.temperature)
     clips = tf.TensorSpec((None, None, size, size, 3), tf.uint8, name="clips")
-    # Cast before anything else: TensorRT takes bytes at its inputs, but computes nothing on them, not even
-    # Reshape.
+    # Cast before anything else: TensorRT takes bytes at its inputs but computes nothing on them, not even
+    # a Reshape.
     model = _traced(lambda values: detector(tf.cast(values, tf.float32)), [clips], network, judge)
     quarter = size // _FLOW_STRIDE
     _declare(
@@ -68,8 +68,8 @@ def detector_structure(
 def flow_structure(flow: FlowNetworkConfig) -> onnx.ModelProto:
     """Trace the flow network and wrap it for images of any size; see `flowtell.export.graphs.flow_graph`."""
     network = _network_to_trace(flow)
-    # Nothing in the traced part depends on the size it was traced at: Warp and CostVolume read theirs at run
-    # time.
+    # Nothing in the traced part depends on the size it was traced at: Warp and CostVolume read theirs when
+    # they run.
     side = _SIZE_STEP_PX
     planes = [tf.TensorSpec((None, 3, side, side), tf.float32, name=name) for name in ("planes1", "planes2")]
     model = _traced(

@@ -3,11 +3,10 @@
 Three things make the result small and quick to handle:
 
 * the weights enter as arguments, not as constants: tf2onnx then converts structure only (5 s for VGG16,
-against 58 s
-  with its constants), each weight keeps its name, and the passes that follow never copy a megabyte;
+  against 58 s with its constants), each weight keeps its name, and the passes that follow never copy a
+  megabyte;
 * the model is built ``channels_first`` and only traced, never run, so that convolutions come out in ONNX's
-own
-  layout with no transposes around them (TensorFlow on a CPU could not even run it);
+  own layout with no transposes around them (TensorFlow on a CPU could not even run it);
 * ``Warp`` and ``CostVolume`` are traced as one opaque node each, which the passes ``lower_warp`` and
   ``lower_cost_volume`` write in ONNX operators: TensorFlow's spelling of them would become chains of
   GatherND.

@@ -1,7 +1,6 @@
 """Graph passes: pure functions from model to model, one a file, applied in the order of ``standard_passes``.
 
-They run while the weights are still graph inputs, so a model is a few hundred kilobytes and copying it is
-free.
+They run while the weights are still graph inputs: a model is a few hundred kilobytes and copying it is free.
 """
 
 from flowtell.export.passes._opaque import COST_VOLUME_OP, OPAQUE_DOMAIN, WARP_OP
