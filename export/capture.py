@@ -25,7 +25,7 @@ def write_capture_graphs(
 
     Raises:
         ValueError: a size or threshold out of range.
-        FileNotFoundError: the distribution that carries YuNet is not installed.
+        flowtell.InputError: the distribution that carries YuNet is not installed.
     """
     save(faces_graph(face_score_threshold), folder / "faces.onnx")
     save(crop_graph(crop_size), folder / "crop.onnx")

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flowtell import InputError
-from flowtell.export._bundle_folder import PAPERS
+from flowtell.export._bundle_folder import PAPERS, read_papers
 from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
 from flowtell.export.trained_models import JoinSettings, TrainedModels
 from flowtell.training.models import ClassifierConfig, FlowNetworkConfig
@@ -60,8 +60,8 @@ def read_model_folder(folder: Path) -> tuple[TrainedModels, BundleFacts, dict[st
     """Read a model folder; return the models, the facts and the papers.
 
     Raises:
-        InputError: a file is missing, ``model.json`` is not what this version writes, or weights do not fit
-        it.
+        InputError: a file is missing or is no text, ``model.json`` is not what this version writes, or
+            weights do not fit it.
     """
     described = _description(folder)
     try:
@@ -71,7 +71,7 @@ def read_model_folder(folder: Path) -> tuple[TrainedModels, BundleFacts, dict[st
             JoinSettings(**described["settings"]),
         )
         facts = _facts(described["facts"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"'{folder / DESCRIPTION_NAME}' does not describe a model: {error!r}") from error
     for model, name in (
         (models.network, FLOW_WEIGHTS_NAME),
@@ -82,9 +82,7 @@ def read_model_folder(folder: Path) -> tuple[TrainedModels, BundleFacts, dict[st
             model.load_weights(folder / name)
         except (OSError, ValueError) as error:
             raise InputError(f"'{folder / name}' does not fit {DESCRIPTION_NAME}: {error}") from error
-    for name in PAPERS:
-        _require_file(folder / name)
-    return models, facts, {name: (folder / name).read_text(encoding="utf-8") for name in PAPERS}
+    return models, facts, read_papers(folder)
 
 
 def _description(folder: Path) -> dict:

@@ -24,6 +24,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from flowtell import InputError
 from flowtell.export.passes import RECIPES_KEY
 
 __all__ = [
@@ -139,7 +140,7 @@ def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
         Keras path to ``float32`` array.
 
     Raises:
-        ValueError: the graph was not written by ``bind_weights``.
+        InputError: the graph was not written by ``bind_weights``.
     """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     weights = {}
@@ -152,7 +153,7 @@ def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
             shifted = numpy_helper.to_array(tensors[f"{path}/uint8"]).astype(np.float32)
             array = (shifted - _SHIFT) * numpy_helper.to_array(tensors[f"{path}/scale"])
         else:
-            raise ValueError(f"the graph holds no weight {path!r}: it was not written by flowtell.export")
+            raise InputError(f"the graph holds no weight {path!r}: it was not written by flowtell.export")
         weights[path] = _restored(array, recipe)
     return weights
 
@@ -160,7 +161,7 @@ def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 def _recipes(model: onnx.ModelProto) -> dict[str, dict]:
     found = [prop.value for prop in model.metadata_props if prop.key == RECIPES_KEY]
     if not found:
-        raise ValueError("the graph does not say how its weights lie: it was not written by flowtell.export")
+        raise InputError("the graph does not say how its weights lie: it was not written by flowtell.export")
     return json.loads(found[0])
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import onnx
 
+from flowtell import InputError
 from flowtell.export.storage import stored_weights
 from flowtell.training.models import (
     ClassifierConfig,
@@ -70,11 +71,11 @@ class TrainedModels:
         """Rebuild the models from ``detector.onnx``, weights widened exactly as the graph widens them.
 
         Raises:
-            ValueError: the graph was not written by this package, or its weights do not fit its settings.
+            InputError: the graph was not written by this package, or its weights do not fit its settings.
         """
         found = [prop.value for prop in model.metadata_props if prop.key == MODEL_KEY]
         if not found:
-            raise ValueError(
+            raise InputError(
                 "the graph does not hold its models' settings: it was not written by flowtell.export"
             )
         described = json.loads(found[0])
@@ -110,13 +111,13 @@ class TrainedModels:
         """Set every weight.
 
         Raises:
-            ValueError: a weight is missing or has another shape.
+            InputError: a weight is missing or has another shape.
         """
         for variable in self.variables():
             value = weights.get(variable.path)
             if value is None or value.shape != tuple(variable.shape):
                 found = "nothing" if value is None else f"shape {value.shape}"
-                raise ValueError(
+                raise InputError(
                     f"the weight {variable.path} wants shape {tuple(variable.shape)}, not {found}"
                 )
             variable.assign(value)

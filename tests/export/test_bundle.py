@@ -72,9 +72,35 @@ def test_a_bundle_replaces_a_bundle(tiny_bundle_copy, models):
 def test_a_folder_of_other_things_is_left_alone(tmp_path, models, tiny_bundle):
     (tmp_path / "thesis.txt").write_text("years of work")
     facts, papers = facts_from_bundle(tiny_bundle)
-    with pytest.raises(flowtell.InputError, match=r"no manifest\.json"):
+    with pytest.raises(flowtell.InputError, match="holds files but no bundle"):
         write_bundle(tmp_path, models, facts, papers)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_manifest_of_another_program_makes_no_bundle(tmp_path, models, tiny_bundle):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page", "start_url": "/"}')
+    with pytest.raises(flowtell.InputError, match="holds files but no bundle"):
+        write_bundle(tmp_path, models, *facts_from_bundle(tiny_bundle))
+    assert "web page" in (tmp_path / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".git", "weights.onnx"])
+def test_a_bundle_among_other_things_is_left_alone(tiny_bundle_copy, models, name):
+    facts, papers = facts_from_bundle(tiny_bundle_copy)
+    if name == "notes.txt":
+        (tiny_bundle_copy / name).write_text("mine")
+    else:
+        (tiny_bundle_copy / name).mkdir()
+    with pytest.raises(flowtell.InputError, match=f"more than a bundle .{name}."):
+        write_bundle(tiny_bundle_copy, models, facts, papers)
+    assert (tiny_bundle_copy / name).exists()
+    flowtell.Bundle.open(tiny_bundle_copy).verify()
+
+
+def test_a_graph_added_to_a_bundle_goes_with_it(tiny_bundle_copy, models):
+    (tiny_bundle_copy / "flow.onnx").write_bytes(b"made from the old bundle")
+    write_bundle(tiny_bundle_copy, models, *facts_from_bundle(tiny_bundle_copy))
+    assert not (tiny_bundle_copy / "flow.onnx").exists()
 
 
 @pytest.mark.parametrize("moment", ["while graphs are written", "while it takes its place"])
@@ -121,6 +147,22 @@ def test_model_folder_round_trip(tmp_path, models, tiny_bundle):
         np.testing.assert_array_equal(back.weights()[path], weight, err_msg=path)
 
 
+def _without_a_paper(folder):
+    (folder / "NOTICE").unlink()
+    return "NOTICE"
+
+
+def _with_a_paper_in_another_encoding(folder):
+    (folder / "NOTICE").write_bytes("Müller".encode("latin-1"))
+    return "UTF-8"
+
+
+@pytest.mark.parametrize("damage", [_without_a_paper, _with_a_paper_in_another_encoding])
+def test_a_bundle_whose_papers_cannot_be_read_is_refused_in_a_sentence(tiny_bundle_copy, damage):
+    with pytest.raises(flowtell.InputError, match=damage(tiny_bundle_copy)):
+        facts_from_bundle(tiny_bundle_copy)
+
+
 def _without_json(folder):
     (folder / "model.json").unlink()
     return r"model\.json"
@@ -164,6 +206,8 @@ def _without_weights(folder):
         _with_an_unknown_setting,
         _with_other_widths,
         _without_weights,
+        _without_a_paper,
+        _with_a_paper_in_another_encoding,
     ],
 )
 def test_a_damaged_model_folder_is_refused_in_a_sentence(tmp_path, models, tiny_bundle, damage):

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from flowtell import InputError
 from flowtell.export.graphs import detector_graph
 from flowtell.export.storage import bind_weights, compact_storage, float32_storage, stored_weights
 from flowtell.export.trained_models import TrainedModels
@@ -79,9 +80,9 @@ def test_refuses_int8_for_a_bias_and_an_unknown_storage(models):
 
 
 def test_refuses_graphs_of_other_origin():
-    with pytest.raises(ValueError, match="not written by"):
+    with pytest.raises(InputError, match="not written by"):
         stored_weights(onnx.ModelProto())
-    with pytest.raises(ValueError, match="not written by"):
+    with pytest.raises(InputError, match="not written by"):
         TrainedModels.from_graph(onnx.ModelProto())
 
 
@@ -91,7 +92,7 @@ def test_a_graph_with_a_weight_removed_is_refused(models):
     copies = [numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name) for tensor in kept]
     del model.graph.initializer[:]
     model.graph.initializer.extend(copies)
-    with pytest.raises(ValueError, match="classifier/logit/bias"):
+    with pytest.raises(InputError, match="classifier/logit/bias"):
         stored_weights(model)
 
 
