@@ -6,7 +6,7 @@ imported only when asked for, so that judging a video never loads what exporting
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import io
 import os
 import sys
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _fail(
             f"'flowtell {command.name}' needs the module '{error.name}': "
-            f"install it with: pip install 'flowtell[{command.extra}]'"
+            f"install it with: pip install 'flowtell[{_extras(command)}]'"
         )
     except FlowtellError as error:
         return _fail(str(error))
@@ -78,6 +78,12 @@ def main(argv: list[str] | None = None) -> int:
         # whoever read the output has had enough; keep the interpreter from complaining when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOT_JUDGED
+
+
+def _extras(command: Command) -> str:
+    """Return what to install for a command, without an ONNX Runtime over one that is there."""
+    lacks_runtime = importlib.util.find_spec("onnxruntime") is None
+    return f"cpu,{command.extra}" if lacks_runtime and command.extra != "cpu" else command.extra
 
 
 def _help() -> str:

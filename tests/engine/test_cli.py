@@ -108,14 +108,17 @@ def test_help_names_every_command_and_version_is_the_package_s(capsys):
     assert "--clips" in out
 
 
-def test_a_command_whose_extra_is_missing_says_what_to_install(capsys, monkeypatch):
+@pytest.mark.parametrize(("runtime", "extras"), [(True, "export"), (False, "cpu,export")])
+def test_a_command_whose_extra_is_missing_says_what_to_install(capsys, monkeypatch, runtime, extras):
     monkeypatch.setitem(sys.modules, "onnx", None)
+    if not runtime:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for name in [name for name in sys.modules if name.startswith("flowtell.export")]:
         monkeypatch.delitem(sys.modules, name)
     code, _, err = run(capsys, "export", "model", "--out", "bundle")
     assert code == 2
     assert err.startswith("flowtell: 'flowtell export' needs the module 'onnx': ")
-    assert err.endswith("pip install 'flowtell[export]'\n")
+    assert err.endswith(f"pip install 'flowtell[{extras}]'\n")
 
 
 def test_info_shows_licence_graphs_data_and_thresholds(capsys, motion_bundle):
