@@ -53,14 +53,24 @@ distclean: clean ## The same, and the virtual environment
 $(BIN)/python:
 	@scripts/make_venv.sh $(VENV) $(PYTHON)
 
+# PYTHON is for a new environment: beside one of another version it would go unheard.
+.PHONY: same-python
+same-python: | $(BIN)/python
+ifneq ($(PYTHON),)
+	@version='import sys; print("Python %d.%d" % sys.version_info[:2])'; \
+	asked=$$("$(PYTHON)" -c "$$version") && made=$$($(BIN)/python -c "$$version") || exit 1; \
+	[ "$$asked" = "$$made" ] || { \
+		echo "$(VENV) was made with $$made and PYTHON=$(PYTHON) is $$asked: say 'make distclean' first." >&2; exit 1; }
+endif
+
 # An empty file says that an installation is complete and newer than pyproject.toml.
-$(VENV)/.has-demo: pyproject.toml | $(BIN)/python
+$(VENV)/.has-demo: pyproject.toml | $(BIN)/python same-python
 	@[ $(VENV)/.has-dev -nt pyproject.toml ] || { \
-		echo "Installing the runtime into $(VENV); the first time downloads about 110 MB."; \
+		echo "Installing the runtime into $(VENV); the first time downloads about 107 MB."; \
 		$(BIN)/python -m pip install -qq -e '.[cpu,plot]'; }
 	@touch $@
 
-$(VENV)/.has-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.has-dev: pyproject.toml | $(BIN)/python same-python
 	@echo "Installing everything for development into $(VENV); the first time takes some minutes."
 	@$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@
