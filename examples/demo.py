@@ -98,8 +98,8 @@ def draw_moment(moment: Moment, above: Any, below: Any, full_px: float) -> None:
 
 
 def draw_scores(result: flowtell.Result, threshold: float, axes: Any) -> None:
-    """Draw the probability of every pair and every clip of the likeliest face over time."""
-    face = max(result.faces, key=lambda face: face.fake_probability)
+    """Draw the probability of every pair and every clip of the face that made the verdict, over time."""
+    face = max((face for face in result.faces if face.decides), key=lambda face: face.fake_probability)
     for number, clip in enumerate(face.clips):
         pairs = len(clip.pair_logits)
         edges = np.linspace(clip.start_s, clip.end_s, pairs + 1)
