@@ -66,6 +66,37 @@ def test_files_are_read_in_one_sitting() -> None:
     assert {name: lines for name, lines in lengths.items() if lines >= MAX_LINES} == {}
 
 
+def test_decisions_are_numbered_in_a_row() -> None:
+    names = [path.name for path in tracked_files() if path.parent == ROOT / "docs/decisions"]
+    numbers = sorted(re.sub(r"^(\d{4})-[a-z0-9-]+\.md$", r"\1", name) for name in names)
+    assert names
+    assert numbers == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+def links_of(page: Path) -> list[str]:
+    """Targets of a page's Markdown links, those of other sites and of the page itself left out."""
+    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(<?([^)\s>]+)", prose) + re.findall(
+        r"^\[[^\]]+\]:\s+(\S+)", prose, re.MULTILINE
+    )
+    return [target for target in targets if not re.match(r"[a-z]+:|#", target)]
+
+
+def test_links_between_files_lead_somewhere() -> None:
+    links = [(page, link) for page in tracked_files() if page.suffix == ".md" for link in links_of(page)]
+    assert links
+    dead = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page, link in links
+        if not (page.parent / link.split("#")[0]).exists()
+    ]
+    assert not dead
+
+
+def test_the_readme_is_filled_in() -> None:
+    assert not re.findall(r"@[A-Z]+@", (ROOT / "README.md").read_text())
+
+
 def python_modules() -> list[Path]:
     """Modules of the distribution, whatever package they belong to."""
     folders = [ROOT / name for name in ("engine", "training", "export", "benchmarks")]
