@@ -19,6 +19,8 @@ class Tolerance(NamedTuple):
 TOLERANCES: dict[str, Tolerance] = {
     "time_s": Tolerance(1e-9, "s", "a timestamp is a fraction of whole ticks, computed in float64"),
     "mean_of_probabilities": Tolerance(1e-12, "", "sums of a few float64 numbers in another order"),
+    "probability": Tolerance(1e-12, "", "a sigmoid or a ratio of a few float64 numbers"),
+    "face_score": Tolerance(1e-7, "", "a score of up to 1 that comes in float32"),
     "box_vote_px": Tolerance(1e-3, "px", "candidates that differ by 1e-4 px may move their mean so far"),
     "box_mean_px": Tolerance(1e-5, "px", "a mean in float64 of candidates that come in float32"),
     "box_side_px": Tolerance(1, "px", "the nearest even number is at most 1 px away"),
@@ -26,6 +28,7 @@ TOLERANCES: dict[str, Tolerance] = {
     "face_shift_px": Tolerance(
         4, "px", "YuNet itself on a face of 230 px moved by no multiple of its stride"
     ),
+    "clip_end_frames": Tolerance(1, "frames", "face_shift_px for a head that runs 4 px a frame"),
     "motion_logit": Tolerance(1e-4, "", "a mean of 12,288 differences of up to 255 levels in float32"),
     "header_duration_s": Tolerance(0.01, "s", "MP4 states a duration in whole milliseconds"),
     "lossless_colour_levels": Tolerance(2, "levels", "RGB to YUV 4:4:4 in 8 bits and back rounds twice"),

@@ -23,7 +23,7 @@ def test_candidates_of_one_face_vote_by_their_score():
     close = TOLERANCES["box_mean_px"].value
     assert face.x == pytest.approx((100 * 0.9 + 104 * 0.6) / 1.5, abs=close)
     assert (face.y, face.w, face.h) == pytest.approx((100, 50, 60), abs=close)
-    assert face.score == pytest.approx(0.9)
+    assert face.score == pytest.approx(0.9, abs=TOLERANCES["face_score"].value)
 
 
 def test_two_faces_side_by_side_stay_two_best_first():
@@ -78,7 +78,7 @@ def test_share_of_a_face_inside_a_box():
 
 def test_iou():
     assert iou((0, 0, 10, 10), (0, 0, 10, 10)) == 1
-    assert iou((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150)
+    assert iou((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150, abs=TOLERANCES["probability"].value)
     assert iou((0, 0, 10, 10), (20, 20, 10, 10)) == 0
 
 

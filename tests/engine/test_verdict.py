@@ -29,8 +29,8 @@ def judged(track, logit, *, pairs=16, background=False, start_s=0.0):
 
 def test_sigmoid_at_both_ends_and_in_between():
     assert sigmoid(0) == 0.5
-    assert sigmoid(math.log(3)) == pytest.approx(0.75)
-    assert sigmoid(-math.log(3)) == pytest.approx(0.25)
+    assert sigmoid(math.log(3)) == pytest.approx(0.75, abs=TOLERANCES["probability"].value)
+    assert sigmoid(-math.log(3)) == pytest.approx(0.25, abs=TOLERANCES["probability"].value)
     assert sigmoid(1e4) == 1
     assert sigmoid(-1e4) == 0
 
@@ -45,7 +45,7 @@ def test_a_face_is_the_mean_of_its_clips_probabilities_not_of_its_logits():
 def test_a_file_is_the_highest_of_its_faces():
     faces = faces_from_clips([judged(1, math.log(9)), judged(0, 0), judged(1, math.log(9))], 16)
     assert [face.track for face in faces] == [0, 1]
-    assert file_probability(faces) == pytest.approx(0.9)
+    assert file_probability(faces) == pytest.approx(0.9, abs=TOLERANCES["mean_of_probabilities"].value)
     assert file_probability([]) is None
 
 
