@@ -73,7 +73,8 @@ def test_stored_frames_are_the_rendered_ones(
         difference = np.abs(frame.astype(float) - stored[index]).mean()
         assert difference < TOLERANCES["sample_decoded_levels"].value
         # The bound tells one frame from the next, so it would notice another motion too.
-        assert np.abs(frame.astype(float) - stored[index + 4]).mean() > difference
+        following = np.abs(frame.astype(float) - stored[index + 1]).mean()
+        assert following > TOLERANCES["sample_decoded_levels"].value
 
 
 def test_only_the_inner_face_is_swapped(renderer: ModuleType, portrait: np.ndarray) -> None:
@@ -81,11 +82,10 @@ def test_only_the_inner_face_is_swapped(renderer: ModuleType, portrait: np.ndarr
         natural = renderer.render_frame(portrait, index, swapped=False).astype(int)
         swapped = renderer.render_frame(portrait, index, swapped=True).astype(int)
         changed = np.abs(natural - swapped).max(axis=2) > 0
-        rows, columns = np.nonzero(changed)
-        # The face spans about 180 px of the 480; hair, shoulders and room stay the same bytes.
-        assert np.ptp(rows) < 230
-        assert np.ptp(columns) < 230
         assert 0.03 < changed.mean() < 0.16
+        # The inner face stays within these 220x210 of the 480x480 px; all the rest is the same bytes.
+        changed[140:360, 140:350] = False
+        assert not changed.any()
 
 
 def test_motion_is_smooth_and_the_swapped_face_is_not(renderer: ModuleType) -> None:
