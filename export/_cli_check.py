@@ -13,6 +13,22 @@ from flowtell.export.limits import FP32_LIMITS
 from flowtell.export.model_folder import read_model_folder
 from flowtell.export.parity import Figures, beyond_limits, clips_of_files, compare
 
+# Figure, what the table calls it, and its unit.
+_ROWS = (
+    ("flow_max_epe", "flow, end-point difference: largest", "px"),
+    ("flow_mean_epe", "flow, end-point difference: mean", "px"),
+    ("flow_p99_epe", "flow, end-point difference: 99th percentile", "px"),
+    ("classifier_probability", "classifier on one flow, probability: largest", ""),
+    ("classifier_probability_mean", "classifier on one flow, probability: mean", ""),
+    ("classifier_logit", "classifier on one flow, logit: largest", ""),
+    ("classifier_logit_mean", "classifier on one flow, logit: mean", ""),
+    ("pair_probability", "pair end to end, probability: largest", ""),
+    ("pair_probability_mean", "pair end to end, probability: mean", ""),
+    ("pair_logit", "pair end to end, logit: largest", ""),
+    ("pair_logit_mean", "pair end to end, logit: mean", ""),
+    ("verdict_flips", "verdict flips", "clips"),
+)
+
 
 def main(argv: list[str]) -> int:
     """Compare what ``argv`` names; return 0 where every figure is within its limit, else 1."""
@@ -48,13 +64,23 @@ def _report(bundle: Bundle, against: str, figures: Figures, beyond: list[str]) -
 def _table(figures: Figures, beyond: list[str]) -> list[str]:
     values = asdict(figures)
     lines = [
-        f"{figures.clips} face clips, {figures.pairs} pairs",
-        f"{'figure':24}{'measured':>12}{'limit':>10}",
+        f"{_counted(figures.clips, 'face clip')}, {_counted(figures.pairs, 'pair')}",
+        f"{'difference':48}{'measured':>10}  {'limit':>6}",
     ]
-    for name, limit in FP32_LIMITS.items():
-        verdict = "BEYOND" if name in beyond else "within"
-        lines.append(f"{name:24}{values[name]:12.2e}{limit.value:10.0e} {limit.unit:6}{verdict}")
+    for name, label, unit in _ROWS:
+        limit = FP32_LIMITS.get(name)
+        value = str(values[name]) if isinstance(values[name], int) else f"{values[name]:.1e}"
+        if limit is None:
+            bound, verdict = "", ""
+        else:
+            bound = str(limit.value) if isinstance(limit.value, int) else f"{limit.value:.0e}"
+            verdict = "BEYOND" if name in beyond else "within"
+        lines.append(f"{label:48}{value:>10}  {bound:>6}  {unit:5}  {verdict}".rstrip())
     return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +104,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
+    return int(text)

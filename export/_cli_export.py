@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flowtell import InputError
+from flowtell.export._bundle_folder import make_folder, require_replaceable
 from flowtell.export.bundle import (
     export_classifier,
     export_flow,
@@ -21,15 +23,20 @@ _NETWORKS = {"classifier": export_classifier, "flow": export_flow}
 def main(argv: list[str]) -> int:
     """Export what ``argv`` names; return 0."""
     arguments = _parser().parse_args(argv[1:])
+    if not arguments.model.is_dir():
+        raise InputError(
+            f"there is no folder '{arguments.model}': give a model folder that training wrote, or a bundle"
+        )
     is_bundle = (arguments.model / "manifest.json").is_file()
     storage = arguments.storage or ("float32" if arguments.only else "compact")
     if arguments.only:
         models = keras_from_bundle(arguments.model) if is_bundle else read_model_folder(arguments.model)[0]
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        make_folder(arguments.out)
         written = arguments.out / f"{arguments.only}.onnx"
         _NETWORKS[arguments.only](models, written, storage)
         print(f"{written}: {written.stat().st_size / 1e6:.1f} MB")
         return 0
+    require_replaceable(arguments.out)
     if is_bundle:
         models = keras_from_bundle(arguments.model)
         facts, papers = facts_from_bundle(arguments.model)

@@ -45,7 +45,7 @@ def write_bundle(
     if not facts.thresholds:
         raise InputError("a bundle with a detector needs a threshold: give at least one operating point")
     plan = STORAGE_PLANS[storage]
-    require_replaceable(Path(folder))  # told before minutes of work, not after
+    require_replaceable(Path(folder))  # said before minutes of work, not after
     write_bundle_folder(
         folder,
         facts,

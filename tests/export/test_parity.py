@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from dataclasses import replace
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from tolerances import TOLERANCES
 
 import flowtell
 from flowtell.__main__ import main
+from flowtell.export._cli_check import _ROWS
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
 from flowtell.export.limits import FP32_LIMITS
 from flowtell.export.model_folder import write_model_folder
@@ -67,8 +75,30 @@ def test_other_weights_do_not_pass(tiny_bundle, videos):
     assert "flow_max_epe" not in beyond_limits(figures)
 
 
+def test_figures_are_the_differences_of_the_two_sides(tiny_bundle, sample):
+    """A logit bias moved by a hundredth of the temperature moves every logit by 0.01 and no flow."""
+    models = keras_from_bundle(tiny_bundle)
+    bias = models.classifier.logit.bias
+    bias.assign(np.asarray(bias) + 0.01 * models.settings.temperature)
+    opened = flowtell.Bundle.open(tiny_bundle)
+    figures = compare(models, opened, clips_of_files([sample], opened, 1, PAIRS))
+    drift = TOLERANCES["parity_logit"].value
+    moved = (
+        figures.classifier_logit,
+        figures.classifier_logit_mean,
+        figures.pair_logit,
+        figures.pair_logit_mean,
+    )
+    assert moved == pytest.approx([0.01] * 4, abs=drift)
+    # The sigmoid is nowhere steeper than a quarter.
+    assert 0 < figures.classifier_probability_mean <= figures.classifier_probability <= 0.0025 + drift
+    assert 0 < figures.pair_probability_mean <= figures.pair_probability <= 0.0025 + drift
+    assert 0 < figures.flow_mean_epe < figures.flow_p99_epe < figures.flow_max_epe
+
+
 def test_limits_are_inclusive_and_not_a_number_exceeds_them():
-    within = Figures(1e-3, 1e-4, 1e-5, 1e-3, 0, 1, 1)
+    unlimited = {field.name: 9.0 for field in fields(Figures) if field.name not in FP32_LIMITS}
+    within = Figures(**{name: limit.value for name, limit in FP32_LIMITS.items()}, **unlimited)
     assert beyond_limits(within) == []
     assert beyond_limits(replace(within, verdict_flips=1)) == ["verdict_flips"]
     assert beyond_limits(replace(within, flow_max_epe=float("nan"))) == ["flow_max_epe"]
@@ -86,7 +116,9 @@ def sample():
 def test_check_reports_agreement(tiny_bundle, sample, capsys):
     assert main(["check", str(tiny_bundle), "--against", "self", "--clips", str(sample), "--pairs", "1"]) == 0
     text = capsys.readouterr().out
-    assert "1 face clips, 1 pairs" in text
+    assert text.startswith("1 face clip, 1 pair\n")
+    shown = {name for name, _, _ in _ROWS}
+    assert shown | {"clips", "pairs"} == {field.name for field in fields(Figures)}
     assert "BEYOND" not in text
     assert text.count("within") == len(FP32_LIMITS)
 
@@ -109,16 +141,57 @@ def test_check_fails_on_another_model(tiny_bundle, tmp_path, models, sample, cap
         (["check", "{bundle}", "--against", "self", "--clips", "{nowhere}"], "no video"),
         (["check", "{nowhere}", "--against", "self", "--clips", "{nowhere}"], "no bundle"),
         (["check", "{bundle}", "--against", "{nowhere}", "--clips", "{nowhere}"], "model.json"),
-        (["export", "{nowhere}", "--out", "{nowhere}"], "model.json"),
+        (["check", "{foreign}", "--against", "self", "--clips", "{nowhere}"], "not written by flowtell"),
+        (["export", "{nowhere}", "--out", "{nowhere}"], "no folder"),
+        (["export", "{nowhere}", "--only", "flow", "--out", "{nowhere}"], "no folder"),
+        (["export", "{file}", "--out", "{nowhere}"], "no folder"),
+        (["export", "{empty}", "--out", "{nowhere}"], "model.json"),
+        (["export", "{foreign}", "--out", "{nowhere}"], "not written by flowtell"),
+        (["export", "{foreign}", "--only", "flow", "--out", "{nowhere}"], "not written by flowtell"),
+        (["export", "{paperless}", "--out", "{nowhere}"], "NOTICE"),
+        (["export", "{bundle}", "--out", "{file}"], "is a file"),
+        (["export", "{bundle}", "--out", "{file}/inside"], "is a file"),
+        (["export", "{bundle}", "--only", "flow", "--out", "{file}"], "is a file"),
+        (["export", "{bundle}", "--only", "flow", "--out", "{file}/inside"], "is a file"),
     ],
-    ids=["no video", "no bundle", "no model", "no model to export"],
 )
 def test_wrong_usage_is_one_sentence(tiny_bundle, tmp_path, capsys, arguments, words):
-    places = {"bundle": tiny_bundle, "nowhere": tmp_path / "nowhere"}
-    assert main([argument.format(**places) for argument in arguments]) == 2
+    places = {name: tmp_path / name for name in ("nowhere", "file", "empty", "foreign", "paperless")}
+    places["file"].write_text("of another purpose")
+    places["empty"].mkdir()
+    shutil.copytree(tiny_bundle, places["paperless"])
+    (places["paperless"] / "NOTICE").unlink()
+    shutil.copytree(tiny_bundle, places["foreign"])
+    _forget_origin(places["foreign"])
+    arguments = [argument.format(bundle=tiny_bundle, **places) for argument in arguments]
+    assert main(arguments) == 2
+    assert not places["nowhere"].exists()
+    assert places["file"].read_text() == "of another purpose"
     message = capsys.readouterr().err
     assert words in message
     assert len(message.strip().splitlines()) == 1
+
+
+def _forget_origin(folder):
+    """Make of a bundle what another exporter might have written: no way back to Keras."""
+    model = onnx.load(folder / "detector.onnx")
+    del model.metadata_props[:]
+    data = model.SerializeToString()
+    (folder / "detector.onnx").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    entry = manifest["graphs"]["detector"]["fp32"]
+    entry.update(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_commands_say_nothing_but_their_own(tmp_path):
+    """TensorFlow's notices do not reach the user; its failures would."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "flowtell", "export", str(tmp_path / "nowhere"), "--out", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_export_from_a_model_folder_and_from_a_bundle(tiny_bundle, tmp_path, models, capsys):
