@@ -109,7 +109,7 @@ def require_replaceable(folder: Path) -> None:
         Bundle.open(folder)
     except BundleError as error:
         raise InputError(
-            f"'{folder}' holds files but no bundle ({error}); give a new folder or a bundle"
+            f"'{folder}' holds files but no bundle that this flowtell reads; give a new folder or a bundle"
         ) from error
     known = {MANIFEST_NAME, *PAPERS}
     foreign = [

@@ -65,6 +65,6 @@ TOLERANCES: dict[str, Tolerance] = {
         1e-6, "of the value", "a few float32 roundings, of 6e-8 of the value each, one after the other"
     ),
     "parity_logit": Tolerance(
-        1e-4, "", "a tiny model in Keras and in ONNX Runtime, float32; 1.1e-5 was measured on real crops"
+        1e-4, "", "a tiny model in Keras and in ONNX Runtime, float32; 2.4e-5 was measured on a sample"
     ),
 }
