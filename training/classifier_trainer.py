@@ -18,9 +18,11 @@ class ClassifierTraining:
         head_units: widths of the dense layers.
         preprocessing: see `ClassifierConfig`.
         encoding: of the flow image.
-        epochs: passes over the features.
+        head_epochs: passes in which the head alone is fitted, so that a random head does not tear block 5.
+        head_learning_rate: of Adam in those.
+        epochs: passes in which block 5 and the head are fitted together.
         batch_size: flow images a step.
-        learning_rate: of Adam; 1e-4 in the original method.
+        learning_rate: of Adam in those.
         label_smoothing: moves the targets from 0 and 1 by half of this.
         seed: of weights, order and dropout.
     """
@@ -28,22 +30,24 @@ class ClassifierTraining:
     head_units: tuple[int, ...] = (512, 512)
     preprocessing: str = "imagenet"
     encoding: str = "colour_wheel"
-    epochs: int = 3
+    head_epochs: int = 10
+    head_learning_rate: float = 1e-4
+    epochs: int = 1
     batch_size: int = 64
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-5
     label_smoothing: float = 0.1
     seed: int = 0
 
 
-class _FeatureFit(keras.Model):
-    """The trained half of a classifier, in the form that `fit` wants."""
+class _Fit(keras.Model):
+    """A part of a classifier, in the form that `fit` wants."""
 
-    def __init__(self, classifier):
-        super().__init__(name="feature_fit")
-        self.classifier = classifier
+    def __init__(self, judge, parts):
+        super().__init__(name="fit")
+        self.judge, self.parts = judge, parts
 
-    def call(self, features, training=False):
-        return self.classifier.judge_features(features, training=training)
+    def call(self, inputs, training=False):
+        return self.judge(inputs, training=training)
 
 
 def new_classifier(settings, imagenet_path):
@@ -84,31 +88,55 @@ def fit_classifier(classifier, features, labels, settings):
     keras.utils.set_random_seed(settings.seed)
     share = labels.mean()
     weights = np.where(labels == 1, 0.5 / share, 0.5 / (1 - share)).astype(np.float32)
-    model = _FeatureFit(classifier)
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+    head = [*classifier.hidden, classifier.logit]
+    flat = _in_batches(classifier.flat_features, features)
+    # In units of ImageNet's activations one step of Adam would move a hidden unit by more than its whole
+    # range.
+    rms = float(np.sqrt(np.mean(np.square(flat))))
+    _scale_outputs(classifier.blocks[-1].convs[-1], 1 / rms)
+    flat = (flat / rms).astype(np.float16)
+    phases = (
+        (_Fit(classifier.judge_flat, head), flat, settings.head_epochs, settings.head_learning_rate),
+        (_Fit(classifier.judge_features, [classifier]), features, settings.epochs, settings.learning_rate),
     )
-    history = model.fit(
-        _FeatureBatches(features, labels, weights, settings), epochs=settings.epochs, verbose=0, shuffle=False
-    )
-    return [float(v) for v in history.history["loss"]]
+    losses = []
+    for model, inputs, epochs, learning_rate in phases:
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+        )
+        batches = _FeatureBatches(inputs, labels, weights, settings)
+        losses += (
+            model.fit(batches, epochs=epochs, verbose=0, shuffle=False).history["loss"] if epochs else []
+        )
+    return [float(loss) for loss in losses]
 
 
-def pair_logits(classifier, features, batch_size=256):
+def _scale_outputs(conv, factor):
+    """Scale what a convolution with ReLU gives, and so what pooling makes of it: both are homogeneous."""
+    for variable in (conv.kernel, conv.bias):
+        variable.assign(variable * factor)
+
+
+def pair_logits(classifier, features):
     """Return logits, float32 `[N]`, of features `[N, h, w, C]`."""
-    parts = [
-        keras.ops.convert_to_numpy(classifier.judge_features(features[i : i + batch_size].astype(np.float32)))
-        for i in range(0, len(features), batch_size)
-    ]
-    return np.concatenate(parts)
+    return _in_batches(classifier.judge_features, features)
+
+
+def _in_batches(function, features, batch_size=64):
+    return np.concatenate(
+        [
+            keras.ops.convert_to_numpy(function(features[i : i + batch_size].astype(np.float32)))
+            for i in range(0, len(features), batch_size)
+        ]
+    )
 
 
 class _FeatureBatches(keras.utils.PyDataset):
     """Batches in a new order each epoch, widened from float16 only as they are used."""
 
     def __init__(self, features, labels, weights, settings):
-        super().__init__(workers=1)
+        super().__init__()
         self.features, self.labels, self.weights = features, labels, weights
         self.batch_size = settings.batch_size
         self.rng = np.random.default_rng(settings.seed)

@@ -72,7 +72,7 @@ class Recipe:
             motion=MotionConfig(size_px=192, translation_px=12),
         )
     )
-    classifier: ClassifierTraining = field(default_factory=ClassifierTraining)
+    classifier: ClassifierTraining = field(default_factory=lambda: ClassifierTraining(epochs=0))
     pair_stride: int = 3
     folds: int = 5
     teacher_pairs: int = 4

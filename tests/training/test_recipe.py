@@ -34,7 +34,7 @@ def test_held_out_people_are_judged_by_what_was_learned_from_others(labelled, tm
         shape = (1, 3, 16, 16, 2)
         flow = rng.normal(0, 3, shape if video.label else (1, 3, 1, 1, 2)) + np.zeros(shape)
         np.save(folder / f"{index:05d}.npy", flow.astype(np.float16))
-    settings = ClassifierTraining(head_units=(16,), epochs=3, batch_size=6)
+    settings = ClassifierTraining(head_units=(16,), head_epochs=20, batch_size=6)
     recipe = replace(Recipe(), folds=3, classifier=settings)
     figures = cross_validate(
         recipe, labelled, tmp_path / "run", dev_data / "weights" / "vgg16_imagenet_notop.h5"

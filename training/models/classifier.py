@@ -123,12 +123,20 @@ class FlowClassifier(keras.Model):
 
     def judge_features(self, features, training=False):
         """Return logits `[N]` from the output of the frozen blocks."""
+        return self.judge_flat(self.flat_features(features), training=training)
+
+    def flat_features(self, features):
+        """Return what the head sees, `[N, h * w * C]`, from the output of the frozen blocks."""
         x = features
         for block in self.blocks[_FROZEN_BLOCKS:]:
             x = block(x)
         # The dense weights are ordered as Keras flattens channels-last maps, whatever the layout here.
         x = to_channels_last(x, self.data_format)
-        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
+        return ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
+
+    def judge_flat(self, flat, training=False):
+        """Return logits `[N]` from what the head sees."""
+        x = flat
         for dense in self.hidden:
             x = dense(self.dropout(x, training=training))
         return ops.reshape(self.logit(x), (-1,))
