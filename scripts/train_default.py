@@ -92,8 +92,9 @@ def _features(recipe, videos, args):
 def _quality(recipe, videos, args):
     from flowtell.training.recipe import cross_validate, flow_figures, write_figures
 
-    figures = cross_validate(recipe, videos, args.run, args.imagenet)
-    figures["flow"] = flow_figures(recipe, args.run, args.middlebury)
+    # The quick figures first: what can go wrong in them should not cost the slow ones.
+    flow = flow_figures(recipe, args.run, args.middlebury)
+    figures = cross_validate(recipe, videos, args.run, args.imagenet) | {"flow": flow}
     write_figures(figures, recipe, args.run / f"quality-{args.encoding}.json")
     print(json.dumps({k: v for k, v in figures.items() if k != "scores"}, indent=2))
 

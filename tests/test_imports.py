@@ -20,6 +20,7 @@ PARTS = {
     "engine": ("engine/flowtell", "flowtell", set()),
     "training": ("training", "flowtell.training", {"engine"}),
     "export": ("export", "flowtell.export", {"engine", "training"}),
+    "benchmarks": ("benchmarks", "flowtell.benchmarks", {"engine", "training", "export"}),
 }
 ENGINE_DISTRIBUTIONS = {"numpy", "av", "onnxruntime"}
 

@@ -139,7 +139,7 @@ class FlowClassifier(keras.Model):
         x = flat
         for dense in self.hidden:
             x = dense(self.dropout(x, training=training))
-        return ops.reshape(self.logit(x), (-1,))
+        return ops.reshape(self.logit(self.dropout(x, training=training)), (-1,))
 
     def _preprocess(self, images):
         if self.config.preprocessing == "raw_rgb":

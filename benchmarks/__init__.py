@@ -1,0 +1,1 @@
+"""Speed, held against what a user would run instead; outputs are compared before anything is timed."""
