@@ -31,8 +31,9 @@ def main():
     """Run the comparison; exit code 1 if the contenders disagree."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     args = _arguments()
-    detector = flowtell.Detector.open(args.bundle, provider="cpu")
-    contenders, pairs, difference = _contenders(detector, _clip(args.clip, detector))
+    folder = args.bundle or flowtell.default_bundle_path()
+    detector = flowtell.Detector.open(folder, provider="cpu")
+    contenders, pairs, difference = _contenders(detector, folder, _clip(args.clip, detector))
     if difference > SAME_PROBABILITY:
         print(f"outputs differ by {difference:.2e} in probability: nothing was timed", file=sys.stderr)
         return 1
@@ -58,7 +59,7 @@ def _arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundle", help="folder of a bundle (default: the packaged one)")
+    parser.add_argument("--bundle", type=Path, help="folder of a bundle (default: the packaged one)")
     parser.add_argument("--clip", help="a video with a face (default: the natural sample)")
     parser.add_argument("--runs", type=int, default=7, help="timed runs of each contender (default: 7)")
     return parser.parse_args()
@@ -73,13 +74,13 @@ def _clip(path, detector):
     return clips[0].frames
 
 
-def _contenders(detector, frames):
+def _contenders(detector, folder, frames):
     """Return the contenders, the pairs each judges in a run, and how far their probabilities lie apart."""
     import keras
 
     from flowtell.export import keras_from_bundle
 
-    model = keras_from_bundle(detector.bundle.folder).detector()
+    model = keras_from_bundle(folder).detector()
     cores = detector.threads
     clips = np.stack([frames] * cores)
 
