@@ -42,7 +42,7 @@ def test_fit_learns_and_leaves_the_frozen_blocks(classifier):
     features = rng.normal(0, 1, (80, 2, 2, 32)).astype(np.float16)
     features[labels == 1, ..., :4] += 2
     frozen = [w.numpy() for w in classifier.blocks[0].weights]
-    settings = ClassifierTraining(head_epochs=20, epochs=4, batch_size=16, head_learning_rate=3e-3)
+    settings = ClassifierTraining(head_epochs=5, epochs=30, batch_size=16, learning_rate=3e-3)
     losses = fit_classifier(classifier, features, labels, settings)
     assert losses[-1] < losses[0]
     assert auc(pair_logits(classifier, features), labels) > 0.95

@@ -12,6 +12,7 @@ from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.labels import read_labels
 from flowtell.training.models import build_flow_network
 from flowtell.training.recipe import Recipe, cross_validate, extract_flow
+from flowtell.training.run_folder import claim, whole_file
 
 NAMES = ["101", "102", "201", "202", "301", "302"]
 
@@ -27,14 +28,16 @@ def labelled(tmp_path):
 
 def test_held_out_people_are_judged_by_what_was_learned_from_others(labelled, tmp_path, dev_data):
     folder = tmp_path / "run" / "flow-of-clips"
-    folder.mkdir(parents=True)
+    claim(folder, {"weights": "none: made by hand"})
     rng = np.random.default_rng(0)
     for index, video in enumerate(labelled):
         # Fakes flicker: each pixel moves on its own. Originals move as one.
         shape = (1, 3, 16, 16, 2)
         flow = rng.normal(0, 3, shape if video.label else (1, 3, 1, 1, 2)) + np.zeros(shape)
         np.save(folder / f"{index:05d}.npy", flow.astype(np.float16))
-    settings = ClassifierTraining(head_units=(16,), head_epochs=20, batch_size=6)
+    settings = ClassifierTraining(
+        head_units=(64,), head_epochs=40, epochs=0, batch_size=6, head_learning_rate=1e-3
+    )
     recipe = replace(Recipe(), folds=3, classifier=settings)
     figures = cross_validate(
         recipe, labelled, tmp_path / "run", dev_data / "weights" / "vgg16_imagenet_notop.h5"
@@ -79,3 +82,20 @@ def test_stored_clips_are_the_engines_and_stay(tmp_path, tiny_bundle, dev_data):
     before = (tmp_path / "00000.json").stat().st_mtime_ns
     store_clips([video], tmp_path, tiny_bundle, 2)
     assert (tmp_path / "00000.json").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path):
+    claim(tmp_path, {"stride": 3})
+    claim(tmp_path, {"stride": 3})
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        claim(tmp_path, {"stride": 2})
+
+
+def test_a_file_that_breaks_off_leaves_the_one_before(tmp_path):
+    path = tmp_path / "weights.bin"
+    path.write_text("whole")
+    with pytest.raises(OSError, match="full"), whole_file(path) as scratch:
+        scratch.write_text("ha")
+        raise OSError("the disk is full")
+    assert path.read_text() == "whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.bin"]
