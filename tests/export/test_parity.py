@@ -50,8 +50,7 @@ def uv_bundle(tmp_path_factory, request):
 def bundle(request, tiny_bundle):
     """Each kind of bundle."""
     if request.param == "default":
-        folder = Path(flowtell.default_bundle_path())
-        return folder
+        return Path(flowtell.default_bundle_path())
     return tiny_bundle if request.param == "colour wheel" else request.getfixturevalue("uv_bundle")
 
 
