@@ -143,12 +143,12 @@ class ClipMaker:
         self.small_faces += len(found) - len(faces)
         self.found_faces += len(faces)
         largest_px = max((face.size_px for face in faces), default=0.0)
-        matches = match_faces(self._tracks, faces, self._margin)
+        matches = match_faces(self._tracks, faces, frame.time_s, self._margin)
         done: list[FaceClip] = []
         for index, track in enumerate(self._tracks):
             face = faces[matches[index]] if index in matches else None
             if face is not None:
-                track.seen_s = frame.time_s
+                track.see(face, frame.time_s)
             clip = track.clip
             if clip is not None and clip.pairs < self._pairs_per_clip:
                 continue
@@ -168,7 +168,6 @@ class ClipMaker:
         return done
 
     def _begin(self, track: Track, face: Face, frame: Frame, largest_px: float) -> None:
-        track.face = face
         box = square_box(face, self._margin)
         is_background = largest_px > _BACKGROUND_RATIO * face.size_px
         crop = self._cropper.cut(frame.image, box)
