@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from ._budget import MAX_CLIPS_LIMIT, require_clip_budget
 from ._cli_progress import ProgressBar
 from ._detector import Detector
 from ._providers import PROVIDER_NAMES
 from ._result import Result
+from ._run_control import require_timeout
 
 __all__ = ["main"]
 
@@ -18,16 +20,21 @@ def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
     require_clip_budget(arguments.clips)
+    require_timeout(arguments.timeout)
     detector = Detector.open(arguments.bundle, provider=arguments.provider, threads=arguments.threads)
     width = max(len(file) for file in arguments.video)
     if not arguments.json:
         print(f"{'file':{width}}  {'verdict':9}  fake_probability  faces  pairs judged")
     judged = True
-    for file in arguments.video:
-        with ProgressBar(sys.stderr, file) as bar:
-            result = detector.detect(file, max_clips=arguments.clips, progress=bar)
-        print(result.to_json() if arguments.json else result_line(result, width), flush=True)
-        judged = judged and result.is_judged
+    with detector, ProgressBar(sys.stderr, arguments.video) as bar:
+        results = detector.detect_many(
+            arguments.video, max_clips=arguments.clips, timeout_s=arguments.timeout, progress=bar
+        )
+        with closing(results):
+            for result in results:
+                bar.next_file()
+                print(result.to_json() if arguments.json else result_line(result, width), flush=True)
+                judged = judged and result.is_judged
     if not arguments.json:
         manifest = detector.bundle.manifest
         print(
@@ -62,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"judge at most N face clips a file, evenly spread (1 to {MAX_CLIPS_LIMIT}; default: all)",
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="clips judged at the same time (default: all cores)"
+        "--threads", type=int, metavar="N", help="threads that compute at the same time (default: all cores)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="S", help="give a file up after so many seconds (default: never)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
     return parser

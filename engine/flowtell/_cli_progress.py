@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -16,17 +18,20 @@ _BAR_WIDTH = 24
 
 
 class ProgressBar:
-    """Draws how far one file has been read and judged on `stream`, if that is a terminal.
+    """Draws how far the first unfinished of `files` has been read and judged on `stream`, if a terminal.
 
-    Use as a context manager, and call it with each `Progress`; leaving it wipes the line.
+    Use as a context manager, and call it with a file's index and each `Progress`; leaving it wipes the line.
+    It may be called from any thread.
     """
 
-    def __init__(self, stream: TextIO, file: str) -> None:
+    def __init__(self, stream: TextIO, files: Sequence[str]) -> None:
         self._stream = stream
-        self._name = Path(file).name
+        self._names = [Path(file).name for file in files]
+        self._first = 0
         self._begun_s = time.monotonic()
         self._drawn_s = 0.0
         self._on_terminal = stream.isatty()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> ProgressBar:
         """Return the bar."""
@@ -34,19 +39,33 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         """Wipe the line."""
+        with self._lock:
+            self._wipe()
+
+    def next_file(self) -> None:
+        """Wipe the line; from now on show the file after the one shown so far."""
+        with self._lock:
+            self._wipe()
+            self._first += 1
+            self._begun_s = time.monotonic()
+
+    def __call__(self, index: int, progress: Progress) -> None:
+        """Draw, ten times a second at most."""
+        with self._lock:
+            now_s = time.monotonic()
+            if not self._on_terminal or index != self._first or now_s - self._drawn_s < _REDRAW_S:
+                return
+            self._drawn_s = now_s
+            count = len(self._names)
+            name = self._names[index] if count == 1 else f"{index + 1}/{count} {self._names[index]}"
+            line = progress_line(name, progress, now_s - self._begun_s)
+            self._stream.write("\r\x1b[2K" + line[: shutil.get_terminal_size().columns - 1])
+            self._stream.flush()
+
+    def _wipe(self) -> None:
         if self._drawn_s:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
-
-    def __call__(self, progress: Progress) -> None:
-        """Draw, ten times a second at most."""
-        now_s = time.monotonic()
-        if not self._on_terminal or now_s - self._drawn_s < _REDRAW_S:
-            return
-        self._drawn_s = now_s
-        line = progress_line(self._name, progress, now_s - self._begun_s)
-        self._stream.write("\r\x1b[2K" + line[: shutil.get_terminal_size().columns - 1])
-        self._stream.flush()
 
 
 def progress_line(name: str, progress: Progress, elapsed_s: float) -> str:

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import os
-import time
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._budget import EvenSample, require_clip_budget
+from ._budget import require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
-from ._clips import FaceClip
-from ._clock import StageClock
+from ._cores import Cores
 from ._errors import BundleError, InputError
-from ._pipeline import ClipReader, FaceGraphs, Progress, open_face_graphs
+from ._file_run import FileRun
+from ._judging import ClipLogits, JudgePool
+from ._pipeline import FaceGraphs, Progress, open_face_graphs
 from ._providers import Provider, resolve_provider
-from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
-from ._sessions import GraphSession, open_session, require_shape
-from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state, sigmoid, verdict_of
+from ._result import Result
+from ._run_control import RunControl, require_timeout
+from ._sessions import GraphSession, open_session
+from ._verdict import sigmoid
 
 __all__ = ["ClipScores", "Detector"]
 
-Item = TypeVar("Item")
-Done = TypeVar("Done")
-
 MAX_THREADS = 256
 PRECISION = "fp32"
-FLOW_STRIDE = 4
-"""PWC-Net gives its flow at a quarter of the crop's size."""
+
+_FILES_AT_ONCE = 2
+"""While the last clips of a file are judged the next one is read; more would only hold more in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,8 @@ class Detector:
     """Judges videos. Immutable; every method may be called from many threads at once.
 
     On one provider, scores are the same bit for bit whatever the number of threads, and whatever else is
-    judged at the same time.
+    judged at the same time. Its threads end with `close`, with the `with` block that it opens, or with the
+    object itself.
     """
 
     def __init__(
@@ -66,8 +66,9 @@ class Detector:
         self._provider = provider
         self._threads = threads
         self._graphs = graphs
-        self._detector = detector
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="flowtell")
+        self._cores = Cores(threads)
+        self._pool = JudgePool(detector, threads, provider.clips_per_call, self._cores)
+        self._finalizer = weakref.finalize(self, self._pool.close)
 
     @classmethod
     def open(
@@ -82,7 +83,8 @@ class Detector:
         Args:
             bundle: a bundle's folder, an open bundle, or None for the one that comes with the package.
             provider: `auto` or the name of one; a provider asked for by name is used or it is an error.
-            threads: clips judged at the same time, 1 to 256; None: as many as this process has cores.
+            threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
+                as this process has cores.
 
         Raises:
             BundleError: where the bundle is missing, altered, malformed, or has no detector.
@@ -114,14 +116,27 @@ class Detector:
 
     @property
     def threads(self) -> int:
-        """How many clips are judged at the same time."""
+        """How many threads compute at the same time, reading and judging together."""
         return self._threads
+
+    def __enter__(self) -> Detector:
+        """Return the detector."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """End its threads; what it is judging ends with an `InputError`. A closed detector judges no more."""
+        self._finalizer()
 
     def detect(
         self,
         path: str | os.PathLike[str],
         *,
         max_clips: int | None = None,
+        timeout_s: float | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Result:
         """Judge a video file.
@@ -133,28 +148,45 @@ class Detector:
             path: a video file.
             max_clips: judge at most so many face clips (1 to 256), evenly spread over the file, those of
                 faces in the background last; None judges all.
+            timeout_s: give up after so many seconds of wall time, in the state `timed_out`; None never does.
             progress: called with a `Progress` after each frame that is read and each clip that is judged.
 
         Raises:
-            InputError: for `max_clips` out of range.
+            InputError: for `max_clips` or `timeout_s` out of range, and where the detector is closed.
             ProviderError, BundleError: where a graph fails while it runs; never a score.
         """
         require_clip_budget(max_clips)
-        clock = StageClock()
-        reader = ClipReader(self._graphs, path, clock, progress)
-        stopped = "all"
-        clips: Iterable[FaceClip] = reader
-        if max_clips is not None:
-            sample: EvenSample[FaceClip] = EvenSample(max_clips)
-            for clip in reader:
-                sample.offer(clip, preferred=not clip.is_background)
-            clips = sample.items()
-            stopped = "budget" if sample.offered > max_clips else "all"
-        judged = []
-        for item in self._in_order(self._judge, clips):
-            judged.append(item)
-            reader.count_judged()
-        return self._result(os.fspath(path), reader, judged, stopped, clock)
+        return self._detect(path, max_clips, RunControl(require_timeout(timeout_s)), progress)
+
+    def detect_many(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        max_clips: int | None = None,
+        timeout_s: float | None = None,
+        progress: Callable[[int, Progress], None] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Judge files one after the other, each read while the last clips of the one before are judged.
+
+        Each result is what `detect` gives for that file, but for its times. Closing the generator
+        ends what it began.
+
+        Args:
+            paths: video files; drawn from as they are needed.
+            max_clips: as in `detect`, for each file.
+            timeout_s: as in `detect`, for each file, from when it is begun.
+            progress: called with the file's index and a `Progress`, from the thread that reads that file.
+
+        Returns:
+            A generator of the results, in the order of `paths`; `close` it where it is left early.
+
+        Raises:
+            InputError: as `detect`, on the call.
+            ProviderError, BundleError, InputError: as `detect`, instead of a file's result.
+        """
+        require_clip_budget(max_clips)
+        require_timeout(timeout_s)
+        return self._results(iter(paths), max_clips, timeout_s, progress)
 
     def score_clips(self, clips: NDArray[np.uint8]) -> ClipScores:
         """Judge face clips that were cut elsewhere, for instance by `iter_face_clips`.
@@ -163,7 +195,7 @@ class Detector:
             clips: `uint8 [B, T + 1, S, S, 3]` RGB, T at least 1, S the bundle's crop size.
 
         Raises:
-            InputError: for another dtype or shape.
+            InputError: for another dtype or shape, and where the detector is closed.
             ProviderError, BundleError: where the graph fails while it runs.
         """
         side = self.bundle.manifest.crop_size
@@ -174,77 +206,67 @@ class Detector:
             )
         if array.shape[0] < 1 or array.shape[1] < 2:
             raise InputError("clips must hold at least one clip of at least two frames")
-        scored = list(self._in_order(self._score_with_flow, array))
-        clip_logits = np.array([logit for _, logit, _ in scored], dtype=np.float32)
+        scored = self._score_with_flow(np.ascontiguousarray(array))
+        clip_logits = np.array([logits.clip_logit for logits in scored], dtype=np.float32)
         return ClipScores(
-            np.stack([pairs for pairs, _, _ in scored]),
+            np.stack([logits.pair_logits for logits in scored]),
             clip_logits,
             np.array([sigmoid(float(logit)) for logit in clip_logits]),
-            np.stack([flow for _, _, flow in scored]),
+            np.stack([logits.flow for logits in scored if logits.flow is not None]),
         )
 
-    def _score_with_flow(
-        self, frames: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
-        pairs, side = len(frames) - 1, frames.shape[1] // FLOW_STRIDE
-        names = ("pair_logits", "clip_logit", "flow")
-        pair_logits, clip_logit, flow = self._detector.run(names, clips=np.ascontiguousarray(frames[None]))
-        require_shape(flow, (1, pairs, side, side, 2), "detector.onnx")
-        return (*_checked_logits(pair_logits, clip_logit, pairs), flow[0])
-
-    def _judge(self, clip: FaceClip) -> JudgedClip:
-        start_s = time.perf_counter()
-        names = ("pair_logits", "clip_logit")
-        raw_pairs, raw_clip = self._detector.run(names, clips=clip.frames[None])
-        pair_logits, clip_logit = _checked_logits(raw_pairs, raw_clip, len(clip.frames) - 1)
-        result = ClipResult(
-            clip.start_s, clip.end_s, clip.box, clip_logit, tuple(float(logit) for logit in pair_logits)
-        )
-        return JudgedClip(clip.track, clip.is_background, result, time.perf_counter() - start_s)
-
-    def _in_order(self, work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
-        """Yield `work(item)` for each item in order, worked on by the pool, a few items ahead and no more."""
-        waiting: deque[Future[Done]] = deque()
+    def _score_with_flow(self, clips: NDArray[np.uint8]) -> list[ClipLogits]:
+        control = RunControl()
         try:
-            for item in items:
-                waiting.append(self._pool.submit(work, item))
-                if len(waiting) > 2 * self.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            tickets = [self._pool.submit(frames, control, with_flow=True) for frames in clips]
+            return [ticket.future.result() for ticket in tickets]
+        except CancelledError:
+            raise InputError("the detector was closed while it judged: open it again") from None
         finally:
-            for future in waiting:
-                future.cancel()
+            self._pool.withdraw(control)
 
-    def _result(
-        self, file: str, reader: ClipReader, judged: list[JudgedClip], stopped: str, clock: StageClock
+    def _detect(
+        self,
+        path: str | os.PathLike[str],
+        max_clips: int | None,
+        control: RunControl,
+        progress: Callable[[Progress], None] | None,
     ) -> Result:
-        manifest = self.bundle.manifest
-        faces = faces_from_clips(judged, manifest.pairs_per_clip)
-        state, reason = file_state(reader.failure, reader.maker, bool(judged))
-        probability = file_probability(faces)
-        return Result(
-            schema=RESULT_SCHEMA,
-            file=file,
-            state=state,
-            reason=reason,
-            verdict=verdict_of(probability, manifest.thresholds[0].fake_probability),
-            fake_probability=probability,
-            pairs_judged=sum(len(item.clip.pair_logits) for item in judged),
-            pairs_total=reader.maker.pairs,
-            stopped=stopped,
-            faces=faces,
-            bundle=BundleIdentity(manifest.name, self.bundle.sha256, manifest.licence),
-            provider=self.provider,
-            precision=PRECISION,
-            timing_ms=TimingMs(
-                decode=clock.spent_ms("decode"),
-                faces=clock.spent_ms("faces"),
-                crop=clock.spent_ms("crop"),
-                detector=1e3 * sum(item.spent_s for item in judged),
-                total=clock.total_ms(),
-            ),
-        )
+        run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
+        run.judge(max_clips)
+        return run.result(self._bundle, self.provider, PRECISION)
+
+    def _results(
+        self,
+        paths: Iterator[str | os.PathLike[str]],
+        max_clips: int | None,
+        timeout_s: float | None,
+        progress: Callable[[int, Progress], None] | None,
+    ) -> Generator[Result, None, None]:
+        def begin(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
+            report = None if progress is None else lambda latest: progress(index, latest)
+            return self._detect(path, max_clips, control, report)
+
+        runs: deque[tuple[RunControl, Future[Result]]] = deque()
+        begun = 0
+        readers = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="flowtell-file")
+        try:
+            while True:
+                while len(runs) < _FILES_AT_ONCE and (path := next(paths, None)) is not None:
+                    control = RunControl(timeout_s, is_behind=bool(runs))
+                    runs.append((control, readers.submit(begin, begun, path, control)))
+                    begun += 1
+                if not runs:
+                    return
+                first, future = runs[0]
+                first.is_behind = False
+                yield future.result()
+                runs.popleft()
+        finally:
+            for control, future in runs:
+                future.cancel()
+                control.cancel()
+            readers.shutdown(wait=True)
 
 
 def usable_cores() -> int:
@@ -252,14 +274,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _checked_logits(
-    pair_logits: NDArray[np.float32], clip_logit: NDArray[np.float32], pairs: int
-) -> tuple[NDArray[np.float32], float]:
-    """Return the logits of a batch of one; a number that is none must not become a verdict."""
-    require_shape(pair_logits, (1, pairs), "detector.onnx")
-    require_shape(clip_logit, (1,), "detector.onnx")
-    if not (np.isfinite(pair_logits).all() and np.isfinite(clip_logit).all()):
-        raise BundleError("detector.onnx gave a logit that is not a number: the bundle is not fit for use")
-    return pair_logits[0], float(clip_logit[0])

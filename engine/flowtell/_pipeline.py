@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from ._budget import EvenSample, require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._clips import ClipMaker, FaceClip
 from ._clock import StageClock
-from ._decode import VideoReader
+from ._decode import Frame, VideoReader
 from ._errors import DecodeError
 from ._faces import Cropper, FaceFinder
 from ._providers import Provider, resolve_provider
@@ -57,6 +58,8 @@ class FaceGraphs:
 class ClipReader:
     """Iterates over the face clips of one file, once, and then knows how the reading went.
 
+    Its frames may be read in one thread and its clips made in another.
+
     Attributes:
         failure: why the file could not be read, or not to its end; None where it could.
         maker: counts frames, faces and pairs.
@@ -74,22 +77,38 @@ class ClipReader:
         self._progress = progress
         self.maker = graphs.clip_maker(clock)
         self.failure: DecodeError | None = None
+        self._duration_s: float | None = None
         self._latest = Progress(0.0, None, 0, 0)
 
     def __iter__(self) -> Iterator[FaceClip]:
         """Yield clips as they complete; those of a broken file up to where it breaks."""
+        with closing(self.frames()) as frames:
+            yield from self.clips(frames)
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Yield the frames of the file.
+
+        Raises:
+            DecodeError: after the last good one, where it cannot be read, or not to its end.
+        """
+        with VideoReader(self._path) as reader:
+            self._duration_s = reader.duration_s
+            frames = iter(reader)
+            while True:
+                with self._clock.stage("decode"):
+                    frame = next(frames, None)
+                if frame is None:
+                    return
+                yield frame
+
+    def clips(self, frames: Iterable[Frame]) -> Iterator[FaceClip]:
+        """Yield the clips of `frames`, those of this reader's own, as they complete."""
         try:
-            with VideoReader(self._path) as reader:
-                frames = iter(reader)
-                while True:
-                    with self._clock.stage("decode"):
-                        frame = next(frames, None)
-                    if frame is None:
-                        break
-                    done = self.maker.push(frame)
-                    clips = self._latest.clips + len(done)
-                    self._report(time_s=frame.time_s, duration_s=reader.duration_s, clips=clips)
-                    yield from done
+            for frame in frames:
+                done = self.maker.push(frame)
+                clips = self._latest.clips + len(done)
+                self._report(time_s=frame.time_s, duration_s=self._duration_s, clips=clips)
+                yield from done
         except DecodeError as error:
             self.failure = error
         done = self.maker.finish()

@@ -22,13 +22,20 @@ _INSTALL = "install one with: pip install 'flowtell[cpu]'"
 
 @dataclass(frozen=True)
 class Provider:
-    """A usable provider: flowtell's short name and the name that ONNX Runtime and results use."""
+    """A usable provider.
+
+    Attributes:
+        name: flowtell's short one.
+        ort_name: the name that ONNX Runtime and results use.
+        clips_per_call: how many face clips of T pairs share a call to the detector at most.
+    """
 
     name: str
     ort_name: str
+    clips_per_call: int
 
 
-_BUILT_IN = {"cpu": Provider("cpu", "CPUExecutionProvider")}
+_BUILT_IN = {"cpu": Provider("cpu", "CPUExecutionProvider", clips_per_call=1)}
 
 
 def load_onnxruntime() -> ModuleType:

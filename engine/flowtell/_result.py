@@ -63,8 +63,8 @@ class BundleIdentity:
 class TimingMs:
     """Wall time in milliseconds.
 
-    `decode`, `faces` and `crop` take turns in the thread that called; `detector` is summed over the threads
-    that ran it, beside the others. So the stages may add up to more than `total`.
+    `decode` runs in a thread of its own, `faces` and `crop` take turns in another, and `detector` is summed
+    over the threads that ran it, all beside each other. So the stages may add up to more than `total`.
     """
 
     decode: float

@@ -6,7 +6,8 @@ run one session from many threads instead, which ONNX Runtime allows and which i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from ._bundle import Bundle
 from ._errors import BundleError, ProviderError
 from ._providers import Provider, load_onnxruntime
 
-__all__ = ["GraphSession", "open_session"]
+__all__ = ["GraphSession", "RunningCall", "open_session", "require_shape"]
 
 _ORT_WARNING = 2
 
@@ -49,6 +50,33 @@ _SIGNATURES = {
 }
 
 
+class RunningCall:
+    """A call to a graph that another thread may end before its time.
+
+    Attributes:
+        is_stopped: whether it was; what it then gives is an error.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self._stop: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def arm(self, stop: Callable[[], object]) -> None:
+        """Say what ends the call; done at once where it was stopped before it began."""
+        with self._lock:
+            self._stop = stop
+            if self.is_stopped:
+                stop()
+
+    def stop(self) -> None:
+        """End the call."""
+        with self._lock:
+            self.is_stopped = True
+            if self._stop is not None:
+                self._stop()
+
+
 class GraphSession:
     """One graph, ready to run from any number of threads at once."""
 
@@ -56,14 +84,20 @@ class GraphSession:
         self._session = session
         self._file = file
 
-    def run(self, outputs: Sequence[str], **inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return the named outputs for the named inputs.
+    def run(
+        self, outputs: Sequence[str], call: RunningCall | None = None, **inputs: NDArray[Any]
+    ) -> list[NDArray[Any]]:
+        """Return the named outputs for the named inputs; `call` lets another thread end it.
 
         Raises:
-            ProviderError: where ONNX Runtime fails, with its own words.
+            ProviderError: where ONNX Runtime fails or was stopped, with its own words.
         """
+        options = None
+        if call is not None:
+            options = load_onnxruntime().RunOptions()
+            call.arm(lambda: setattr(options, "terminate", True))
         try:
-            results: list[NDArray[Any]] = self._session.run(list(outputs), inputs)
+            results: list[NDArray[Any]] = self._session.run(list(outputs), inputs, options)
         except Exception as error:
             # ONNX Runtime's exceptions share no base class but Exception
             raise ProviderError(f"onnxruntime failed while it ran '{self._file}': {error}") from error

@@ -87,6 +87,7 @@ def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "0"], "number of clips"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "many"], "invalid int value"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--threads", "0"], "threads must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--timeout", "-1"], "timeout_s must be"),
         (["info", "nowhere"], "there is no bundle at 'nowhere'"),
     ],
 )
@@ -180,19 +181,31 @@ class Terminal(io.StringIO):
 
 def test_the_bar_is_drawn_on_a_terminal_and_wiped():
     terminal = Terminal()
-    with ProgressBar(terminal, "folder/a.mp4") as bar:
-        bar(Progress(2.0, 8.0, 3, 1))
-        bar(Progress(4.0, 8.0, 3, 1))
+    with ProgressBar(terminal, ["folder/a.mp4"]) as bar:
+        bar(0, Progress(2.0, 8.0, 3, 1))
+        bar(0, Progress(4.0, 8.0, 3, 1))
     text = terminal.getvalue()
     assert "a.mp4" in text
     assert text.count(" 25 %") == 1
     assert text.endswith("\r\x1b[2K")
 
 
+def test_the_bar_shows_the_first_file_that_is_not_done():
+    terminal = Terminal()
+    with ProgressBar(terminal, ["a.mp4", "b.mp4"]) as bar:
+        bar(1, Progress(2.0, 8.0, 3, 1))
+        assert terminal.getvalue() == ""
+        bar.next_file()
+        bar(1, Progress(4.0, 8.0, 3, 1))
+    assert "2/2 b.mp4" in terminal.getvalue()
+    assert "a.mp4" not in terminal.getvalue()
+
+
 def test_the_bar_is_silent_in_a_pipe():
     pipe = io.StringIO()
-    with ProgressBar(pipe, "a.mp4") as bar:
-        bar(Progress(2.0, 8.0, 3, 1))
+    with ProgressBar(pipe, ["a.mp4"]) as bar:
+        bar(0, Progress(2.0, 8.0, 3, 1))
+        bar.next_file()
     assert pipe.getvalue() == ""
 
 

@@ -80,7 +80,8 @@ def test_the_manifests_threshold_decides_the_verdict(bundle_copy, rewrite_manife
 def test_times_are_measured(sample_result):
     times = sample_result.timing_ms
     assert min(times.decode, times.faces, times.crop, times.detector) > 0
-    assert times.total >= times.decode + times.faces + times.crop
+    # decoding has a thread of its own, the two others share one
+    assert times.total >= max(times.decode, times.faces + times.crop)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

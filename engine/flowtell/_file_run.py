@@ -1,0 +1,168 @@
+"""One file from its path to its result: decoding, following faces and judging clips at the same time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+
+from ._budget import EvenSample
+from ._bundle import Bundle
+from ._clips import FaceClip
+from ._clock import StageClock
+from ._cores import Core, Cores
+from ._decode import Frame
+from ._errors import InputError
+from ._judging import ClipLogits, JudgePool, Ticket
+from ._pipeline import ClipReader, FaceGraphs, Progress
+from ._read_ahead import ReadAhead
+from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
+from ._run_control import RunControl, TimeUpError
+from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state, verdict_of
+
+__all__ = ["FileRun", "judged_in_order", "logits_of"]
+
+_FRAMES_AHEAD_BYTES = 1 << 26
+"""Decoded frames that wait: 64 MiB, ten at 1080p; one at least, however large."""
+
+
+class FileRun:
+    """Judges one file, once."""
+
+    def __init__(
+        self,
+        graphs: FaceGraphs,
+        pool: JudgePool,
+        cores: Cores,
+        path: str | os.PathLike[str],
+        control: RunControl,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._pool = pool
+        self._cores = cores
+        self._path = path
+        self._control = control
+        self._clock = StageClock()
+        self._reader = ClipReader(graphs, path, self._clock, progress)
+        self._judged: list[JudgedClip] = []
+        self._stopped = "all"
+        self._time_is_up = False
+
+    def judge(self, max_clips: int | None) -> None:
+        """Read the file and judge its clips, `max_clips` of them where that is a number.
+
+        Raises:
+            CancelledError: where the run was cancelled.
+            InputError: where the detector was closed.
+            ProviderError, BundleError: where a graph fails while it runs.
+        """
+        source = self._reader.frames()
+        ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, self._cores, self._control)
+        try:
+            with ahead, self._cores.held(urgent=True) as core:
+                clips: Iterable[FaceClip] = self._reader.clips(iter(lambda: ahead.get(core), None))
+                if max_clips is not None:
+                    clips = self._sampled(clips, max_clips)
+                for clip, logits in judged_in_order(self._pool, clips, core, self._control):
+                    self._judged.append(_judged_clip(clip, logits))
+                    self._reader.count_judged()
+        except TimeUpError:
+            self._time_is_up = True
+            self._stopped = "budget"
+
+    def result(self, bundle: Bundle, provider: str, precision: str) -> Result:
+        """Return what came out of `judge`."""
+        manifest, reader, clock = bundle.manifest, self._reader, self._clock
+        faces = faces_from_clips(self._judged, manifest.pairs_per_clip)
+        state, reason = file_state(reader.failure, reader.maker, bool(self._judged))
+        probability = file_probability(faces)
+        if self._time_is_up:
+            # a verdict from whatever came first would look like one from the whole file
+            state, reason, probability = "timed_out", "its time was up before it was judged", None
+        return Result(
+            schema=RESULT_SCHEMA,
+            file=os.fspath(self._path),
+            state=state,
+            reason=reason,
+            verdict=verdict_of(probability, manifest.thresholds[0].fake_probability),
+            fake_probability=probability,
+            pairs_judged=sum(len(item.clip.pair_logits) for item in self._judged),
+            pairs_total=reader.maker.pairs,
+            stopped=self._stopped,
+            faces=faces,
+            bundle=BundleIdentity(manifest.name, bundle.sha256, manifest.licence),
+            provider=provider,
+            precision=precision,
+            timing_ms=TimingMs(
+                decode=clock.spent_ms("decode"),
+                faces=clock.spent_ms("faces"),
+                crop=clock.spent_ms("crop"),
+                detector=1e3 * sum(item.spent_s for item in self._judged),
+                total=clock.total_ms(),
+            ),
+        )
+
+    def _sampled(self, clips: Iterable[FaceClip], size: int) -> list[FaceClip]:
+        sample: EvenSample[FaceClip] = EvenSample(size)
+        for clip in clips:
+            sample.offer(clip, preferred=not clip.is_background)
+        self._stopped = "budget" if sample.offered > size else "all"
+        return sample.items()
+
+
+def judged_in_order(
+    pool: JudgePool, clips: Iterable[FaceClip], core: Core, control: RunControl
+) -> Iterator[tuple[FaceClip, ClipLogits]]:
+    """Yield each clip with what the detector says about it, in order, a few clips ahead and no more.
+
+    Raises:
+        TimeUpError, CancelledError: where the run has no more time or was cancelled.
+        InputError: where the detector was closed.
+        ProviderError, BundleError: where the graph fails while it runs.
+    """
+    waiting: deque[tuple[FaceClip, Ticket]] = deque()
+    control.on_cancel(lambda: pool.withdraw(control))
+    try:
+        for clip in clips:
+            waiting.append((clip, pool.submit(clip.frames, control)))
+            while waiting and (waiting[0][1].future.done() or len(waiting) > pool.clips_ahead):
+                yield _first(waiting, core, control)
+        while waiting:
+            yield _first(waiting, core, control)
+    finally:
+        pool.withdraw(control)
+
+
+def logits_of(ticket: Ticket, core: Core, control: RunControl) -> ClipLogits:
+    """Wait for a clip's logits, lending `core` meanwhile; raises as `judged_in_order`."""
+    future = ticket.future
+    try:
+        if not future.done():
+            with core.lent():
+                future.exception(control.remaining_s())
+        return future.result(0)
+    except TimeoutError:
+        raise TimeUpError from None
+    except CancelledError:
+        control.check()
+        raise InputError("the detector was closed while it judged: open it again") from None
+
+
+def _first(
+    waiting: deque[tuple[FaceClip, Ticket]], core: Core, control: RunControl
+) -> tuple[FaceClip, ClipLogits]:
+    clip, ticket = waiting[0]
+    logits = logits_of(ticket, core, control)
+    waiting.popleft()
+    return clip, logits
+
+
+def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:
+    pairs = tuple(float(logit) for logit in logits.pair_logits)
+    result = ClipResult(clip.start_s, clip.end_s, clip.box, logits.clip_logit, pairs)
+    return JudgedClip(clip.track, clip.is_background, result, logits.spent_s)
+
+
+def _frame_bytes(frame: Frame) -> int:
+    return frame.image.nbytes

@@ -1,0 +1,83 @@
+"""What ends a run before its time: a limit on its time, or a caller who no longer wants it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+
+from ._errors import InputError
+
+__all__ = ["RunControl", "TimeUpError", "require_timeout"]
+
+
+class TimeUpError(Exception):
+    """The run has used up its time; it never leaves the package."""
+
+
+class RunControl:
+    """Says whether one run may go on.
+
+    Attributes:
+        is_behind: whether another run of the same caller comes first; its clips are judged where those of no
+            other run wait.
+    """
+
+    def __init__(self, timeout_s: float | None = None, *, is_behind: bool = False) -> None:
+        self.is_behind = is_behind
+        self._ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self._is_cancelled = False
+        self._wake: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Return where the run may go on.
+
+        Raises:
+            CancelledError: where it was cancelled.
+            TimeUpError: where its time is up.
+        """
+        if self._is_cancelled:
+            raise CancelledError
+        remaining_s = self.remaining_s()
+        if remaining_s is not None and remaining_s <= 0:
+            raise TimeUpError
+
+    def remaining_s(self) -> float | None:
+        """Return the time that is left, in seconds, at least 0; None where there is no limit."""
+        return None if self._ends_s is None else max(self._ends_s - time.monotonic(), 0.0)
+
+    def cancel(self) -> None:
+        """End the run: what waits in it wakes up."""
+        with self._lock:
+            self._is_cancelled = True
+            wake, self._wake = self._wake, []
+        for call in wake:
+            call()
+
+    def on_cancel(self, call: Callable[[], object]) -> None:
+        """Have `call()` made when the run is cancelled; at once where it already was."""
+        with self._lock:
+            if not self._is_cancelled:
+                self._wake.append(call)
+                return
+        call()
+
+
+def require_timeout(timeout_s: float | None) -> float | None:
+    """Return `timeout_s` if it is None or a finite number of seconds above 0.
+
+    Raises:
+        InputError: where it is not.
+    """
+    if timeout_s is None:
+        return None
+    if (
+        isinstance(timeout_s, bool)
+        or not isinstance(timeout_s, int | float)
+        or not (math.isfinite(timeout_s) and timeout_s > 0)
+    ):
+        raise InputError(f"timeout_s must be a number of seconds above 0, not {timeout_s!r}")
+    return float(timeout_s)
