@@ -3,8 +3,7 @@
     python -m flowtell.benchmarks [--bundle DIR] [--clip VIDEO] [--runs N]
 
 Prints one JSON object: the machine, how far the contenders' outputs lie apart, pairs a second of each with
-    the spread,
-and the fastest float32 matrix product that was measured in between.
+the spread, and the fastest float32 matrix product that was measured in between.
 """
 
 import argparse
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import flowtell
+from flowtell.benchmarks.machine import cpu_name
 from flowtell.benchmarks.statistics import interleaved_timings
 
 # Largest difference of a pair's probability at which two contenders count as doing the same work: flow that
@@ -41,7 +41,7 @@ def main():
     timings = interleaved_timings(contenders | gemm, args.runs)
     ceiling = max(2e-6 * n**3 / timings[f"gemm {n}"].median_ms for n in GEMM_SIZES)
     report = {
-        "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "python": platform.python_version()},
         "detector_sha256": detector.bundle.manifest.graphs["detector"]["fp32"].sha256,
         "largest_difference_of_probability": difference,
         "best_gemm_gflops": round(ceiling, 1),
@@ -115,14 +115,6 @@ def _contenders(detector, folder, frames):
 def _gemm(size):
     a, b = np.random.default_rng(0).normal(size=(2, size, size)).astype(np.float32)
     return lambda: a @ b
-
-
-def _cpu_name():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
 
 
 if __name__ == "__main__":

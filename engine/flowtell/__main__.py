@@ -37,6 +37,9 @@ COMMANDS = (
     Command("doctor", "show what is usable on this machine, and why not", "flowtell._cli_doctor", "cpu"),
     Command("export", "turn a Keras model into a bundle", "flowtell.export._cli", "export"),
     Command("check", "compare a bundle with its Keras model", "flowtell.export._cli", "export"),
+    Command(
+        "bench", "measure speed under a load, outputs compared first", "flowtell.benchmarks._cli", "bench"
+    ),
 )
 
 

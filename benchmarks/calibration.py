@@ -1,0 +1,71 @@
+"""What the machine itself did during a run: a fixed kernel timed between the rounds, and the physical limits.
+
+A machine that is shared, hot or throttled changes its speed by itself. The kernel never changes: the spread
+of its times is the machine's, and a run on a machine that was not steady can be told from one that was.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowtell.benchmarks.statistics import quantile
+
+__all__ = ["Ceilings", "calibrate", "measure_ceilings"]
+
+KERNEL_SIZE = 768
+KERNEL_RUNS = 15
+"""One run is 0.9 GFLOP: some 10 ms here, long beside a clock tick and short beside a round."""
+
+GEMM_SIZES = (256, 512, 1024, 2048)
+CEILING_RUNS = 5
+COPY_BYTES = 1 << 28
+"""256 MiB: eight times the largest cache seen here, so that the copy is one of memory."""
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What this machine can do at best, measured here and now with NumPy and all of its threads.
+
+    Attributes:
+        gemm_gflops: float32 matrix product, the best over `GEMM_SIZES`, 2 n^3 operations each.
+        gemm_size: the size that reached it.
+        copy_gb_per_s: memory read and written a second by a copy of 256 MiB, both directions counted.
+    """
+
+    gemm_gflops: float
+    gemm_size: int
+    copy_gb_per_s: float
+
+
+def calibrate():
+    """Return the median time of the fixed kernel, in milliseconds."""
+    a, b = _matrices(KERNEL_SIZE)
+    return _median_ms(lambda: a @ b, KERNEL_RUNS)
+
+
+def measure_ceilings():
+    """Return the `Ceilings` of this machine; takes about a second."""
+    rates = {}
+    for size in GEMM_SIZES:
+        a, b = _matrices(size)
+        rates[size] = 2e-6 * size**3 / _median_ms(lambda a=a, b=b: a @ b, CEILING_RUNS)
+    best = max(rates, key=rates.get)
+    source = np.ones(COPY_BYTES, np.uint8)
+    target = np.empty_like(source)
+    copy_ms = _median_ms(lambda: np.copyto(target, source), CEILING_RUNS)
+    return Ceilings(round(rates[best], 1), best, round(2e-6 * COPY_BYTES / copy_ms, 1))
+
+
+def _matrices(size):
+    return np.random.default_rng(0).normal(size=(2, size, size)).astype(np.float32)
+
+
+def _median_ms(run, runs):
+    run()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    return quantile(times, 0.5)

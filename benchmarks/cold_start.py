@@ -1,0 +1,61 @@
+"""What the first verdict costs: a fresh process that imports, opens the bundle and judges one face clip."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+__all__ = ["cold_start"]
+
+_PROGRAM = """
+import json, resource, sys, time
+begun = time.perf_counter()
+import numpy
+import flowtell
+imported = time.perf_counter()
+detector = flowtell.Detector.open(sys.argv[1], provider=sys.argv[2])
+opened = time.perf_counter()
+detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
+first = time.perf_counter()
+detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
+second = time.perf_counter()
+if sys.platform == "linux":
+    # getrusage would count the peak of the process that this one was forked from
+    status = open("/proc/self/status").read()
+    peak_mb = int(status.split("VmHWM:")[1].split()[0]) / 1024
+else:
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+print(json.dumps({
+    "import_ms": 1e3 * (imported - begun),
+    "open_ms": 1e3 * (opened - imported),
+    "first_clip_ms": 1e3 * (first - opened),
+    "second_clip_ms": 1e3 * (second - first),
+    "peak_memory_mb": peak_mb,
+}))
+"""
+
+
+def cold_start(bundle_folder, provider, clip, folder):
+    """Return a dict: `import_ms`, `open_ms`, `first_clip_ms`, `second_clip_ms` and `peak_memory_mb`.
+
+    The files are warm in the system's cache: what is cold is the process.
+
+    Args:
+        bundle_folder: of the bundle.
+        provider: name of the provider.
+        clip: uint8 `[T+1, S, S, 3]`.
+        folder: a scratch folder.
+
+    Raises:
+        RuntimeError: where the process fails, with its last words.
+    """
+    path = folder / "clip.npy"
+    np.save(path, clip)
+    command = [sys.executable, "-c", _PROGRAM, str(bundle_folder), provider, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(
+            f"a fresh process could not judge one clip: {done.stderr.strip().splitlines()[-1]}"
+        )
+    return {name: round(value, 1) for name, value in json.loads(done.stdout).items()}

@@ -1,0 +1,61 @@
+"""The machine that a benchmark ran on, in words: figures without it mean nothing."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+__all__ = ["cpu_name", "machine_context"]
+
+_DISTRIBUTIONS = (
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+    "torch",
+)
+_CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimd")
+
+
+def cpu_name():
+    """Return what the processor calls itself, or `unknown`."""
+    return _cpu_field("model name") or platform.processor() or "unknown"
+
+
+def machine_context():
+    """Return a dict of everything about this machine that a speed depends on."""
+    flags = set((_cpu_field("flags") or _cpu_field("Features")).split())
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": cpu_name(),
+        "cpu_features": [name for name in _CPU_FEATURES if name in flags],
+        "cores": usable,
+        "memory_gb": _memory_gb(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+    }
+
+
+def _cpu_field(name):
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def _memory_gb():
+    if not hasattr(os, "sysconf"):
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+
+
+def _version(distribution):
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,131 @@
+"""`flowtell bench` as a user runs it, on the tiny bundle and the bundled samples."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from flowtell.benchmarks.graph_cost import graph_cost
+
+
+def bench(*words):
+    command = [sys.executable, "-m", "flowtell", "bench", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(tiny_bundle, tmp_path_factory):
+    """A short run, its file, and its report."""
+    path = tmp_path_factory.mktemp("bench") / "result.json"
+    done = bench(
+        *(tiny_bundle, "--scenario", "single_stream", "--pairs", 4, "--provider", "cpu"),
+        *("--duration", 0.1, "--rounds", 3, "--out", path),
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done, path, json.loads(path.read_text())
+
+
+def test_a_run_says_whether_it_counts(ran):
+    """Whether it does hangs on the machine; that the words, the exit code and the file agree does not."""
+    done, _, report = ran
+    assert done.returncode == (0 if report["valid"] else 1)
+    assert done.stdout.rstrip().splitlines()[-1].startswith("VALID" if report["valid"] else "INVALID: ")
+    assert bool(report["reasons"]) != report["valid"]
+    assert "outputs alike" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_report_is_complete(ran):
+    _, _, report = ran
+    assert report["accuracy"]["passed"]
+    assert "Keras" in report["accuracy"]["reference"]
+    assert report["latency_ms"]["queries"] == len(report["latency_ms"]["all"]) >= 44
+    assert report["latency_ms"]["p50"] <= report["latency_ms"]["p90_bound"]
+    assert report["latency_ms"]["p99_bound"] is None
+    assert len(report["samples_per_s"]["rounds"]) == 3
+    assert report["pairs_per_s"] == pytest.approx(4 * report["samples_per_s"]["median"])
+    assert len(report["calibration_ms"]) == 4
+    assert report["machine"]["cores"] >= 1
+    assert 0 < report["share_of_gemm_ceiling"] < 1
+    assert all(value > 0 for value in report["cold_start"].values())
+
+
+def test_results_become_a_page_in_one_file(ran, tmp_path):
+    _, path, _ = ran
+    page = tmp_path / "page.html"
+    done = bench("report", path, "--out", page)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "data:image/png;base64," in text
+    assert "result" in text
+    assert "http" not in text
+
+
+def test_a_page_of_another_kind_is_refused(ran, tmp_path):
+    done = bench("report", ran[1], "--out", tmp_path / "page.pdf")
+    assert done.returncode == 2
+    assert "must end in .html or .png" in done.stderr
+
+
+def test_what_is_no_result_is_refused(ran, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    done = bench("compare", ran[1], other)
+    assert done.returncode == 2
+    assert "is no result of this version's 'flowtell bench'" in done.stderr
+
+
+def test_a_planted_wrong_output_is_not_timed(tiny_bundle_copy):
+    """The graph takes its logits times 1.01; the Keras models rebuilt from its weights know nothing of it."""
+    path = tiny_bundle_copy / "detector.onnx"
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for index, name in enumerate(node.output):
+            if name == "pair_logits":
+                node.output[index] = "right_logits"
+        for index, name in enumerate(node.input):
+            if name == "pair_logits":
+                node.input[index] = "right_logits"
+    assert any("right_logits" in node.output for node in model.graph.node)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1.01), "gain"))
+    model.graph.node.append(helper.make_node("Mul", ["right_logits", "gain"], ["pair_logits"]))
+    data = model.SerializeToString()
+    path.write_bytes(data)
+    manifest = json.loads((tiny_bundle_copy / "manifest.json").read_text())
+    entry = manifest["graphs"]["detector"]["fp32"]
+    entry.update(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    (tiny_bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    done = bench(tiny_bundle_copy, "--scenario", "offline", "--pairs", 4)
+    assert done.returncode == 1, done.stderr
+    assert "outputs NOT alike" in done.stdout
+    assert "nothing was timed" in done.stdout
+
+
+def test_a_provider_is_not_compared_with_itself(tiny_bundle):
+    done = bench(tiny_bundle, "--scenario", "offline", "--provider", "cpu", "--reference", "cpu")
+    assert done.returncode == 2
+    assert "not compared with itself" in done.stderr
+
+
+def test_operations_are_counted_from_the_shapes():
+    """A 3x3 convolution from 20 to 50 channels on 80x80, 180 products an output; and 400x60 times 60x70."""
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["out"], pads=[1, 1, 1, 1]),
+        helper.make_node("MatMul", ["left", "right"], ["product"]),
+    ]
+    shapes = {"image": [1, 20, 80, 80], "kernel": [50, 20, 3, 3], "left": [400, 60], "right": [60, 70]}
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("out", "product")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    feeds = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    cost = graph_cost(model.SerializeToString(), feeds)
+    assert cost.gflop == pytest.approx(2e-9 * (6400 * 50 * 180 + 400 * 70 * 60), abs=5e-4)
