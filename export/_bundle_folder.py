@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import onnx
 
 from flowtell import Bundle, BundleError, InputError
+from flowtell.export._atomic_folder import replaced_folder
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts
 from flowtell.export.capture import write_capture_graphs
 
-__all__ = ["PAPERS", "make_folder", "read_papers", "require_replaceable", "write_bundle_folder"]
+__all__ = [
+    "PAPERS",
+    "graph_file_name",
+    "make_folder",
+    "read_papers",
+    "require_replaceable",
+    "write_bundle_folder",
+]
 
 MANIFEST_NAME = "manifest.json"
 # What a reader of a bundle is owed besides its graphs.
@@ -33,13 +39,14 @@ def write_bundle_folder(
     flow_encoding: str,
     weights_storage: str,
     temperature: float = 1.0,
-    graphs: Mapping[str, onnx.ModelProto],
+    graphs: Mapping[str, Mapping[str, onnx.ModelProto | bytes]],
     papers: Mapping[str, str],
+    gate: Callable[[Bundle], list[dict[str, object]]] | None = None,
 ) -> None:
     """Write a bundle: faces and crop graphs, the graphs given, the papers and the manifest.
 
-    Everything is written into a new folder beside the wanted one, which then takes its name: a reader finds
-    the old bundle or the new one, never half of one.
+    A reader finds the old bundle or the new one, never half of one, whatever ends this process
+    (`flowtell.export._atomic_folder`).
 
     Args:
         folder: where to; absent, empty, or a bundle that is to be replaced.
@@ -48,8 +55,11 @@ def write_bundle_folder(
         flow_encoding: ``colour_wheel`` or ``uv``.
         weights_storage: short text, how the weights are stored.
         temperature: the calibration temperature inside the graphs.
-        graphs: name (``detector``, ``flow``, ``classifier``) to model, computed in float32.
+        graphs: name (``detector``, ``flow``, ``classifier``) to precision (``fp32``, ``fp16``, ``int8``) to
+            model, or to the bytes of its file.
         papers: file name to text for each of ``PAPERS``.
+        gate: given the bundle before it takes its place; returns certificates to add to the manifest. Where
+            it raises, the wanted folder stays as it was.
 
     Raises:
         InputError: the folder holds something that is no bundle, cannot be made, or a paper is missing.
@@ -60,14 +70,20 @@ def write_bundle_folder(
     folder = Path(folder).resolve()
     require_replaceable(folder)
     make_folder(folder.parent)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with replaced_folder(folder) as scratch:
         write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
-        for name, model in graphs.items():
-            save(model, scratch / f"{name}.onnx")
+        entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in ("faces", "crop")}
+        for name, precisions in graphs.items():
+            entries[name] = {}
+            for precision, model in precisions.items():
+                path = scratch / graph_file_name(name, precision)
+                if isinstance(model, bytes):
+                    path.write_bytes(model)
+                else:
+                    save(model, path)
+                entries[name][precision] = _file_entry(path)
         for name in PAPERS:
             (scratch / name).write_text(papers[name], encoding="utf-8")
-        names = ("faces", "crop", *graphs)
         manifest = {
             "format": 1,
             "name": facts.name,
@@ -79,18 +95,21 @@ def write_bundle_folder(
             "face_score_threshold": facts.face_score_threshold,
             "flow_encoding": flow_encoding,
             "weights_storage": weights_storage,
-            "graphs": {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in names},
+            "graphs": entries,
             "temperature": temperature,
             "thresholds": [asdict(point) for point in facts.thresholds],
             "training_data": [asdict(source) for source in facts.training_data],
             "certificates": list(facts.certificates),
         }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        (scratch / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
-        scratch.chmod(0o755)  # mkdtemp makes folders that only their owner can open
-        _take_place(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if gate is not None:
+            manifest["certificates"] += gate(Bundle.from_manifest(scratch, _manifest_bytes(manifest)))
+        # Last, and only once the gate is passed: a folder without it is no bundle.
+        (scratch / MANIFEST_NAME).write_bytes(_manifest_bytes(manifest))
+
+
+def graph_file_name(graph: str, precision: str) -> str:
+    """Return the file name of a graph in a bundle: ``detector.onnx``, ``detector-int8.onnx``."""
+    return f"{graph}.onnx" if precision == "fp32" else f"{graph}-{precision}.onnx"
 
 
 def require_replaceable(folder: Path) -> None:
@@ -157,22 +176,11 @@ def read_papers(folder: Path) -> dict[str, str]:
     return papers
 
 
+def _manifest_bytes(manifest: dict[str, object]) -> bytes:
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
 def _file_entry(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-
-
-def _take_place(scratch: Path, folder: Path) -> None:
-    """Rename the finished folder to its place; an old bundle steps aside first and is restored on failure."""
-    if not folder.exists():
-        scratch.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    aside.rmdir()
-    folder.rename(aside)
-    try:
-        scratch.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)

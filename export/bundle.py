@@ -53,7 +53,7 @@ def write_bundle(
         flow_encoding=models.settings.flow_encoding,
         weights_storage=plan.description,
         temperature=models.settings.temperature,
-        graphs={"detector": detector_graph(models, plan.choose)},
+        graphs={"detector": {"fp32": detector_graph(models, plan.choose)}},
         papers=papers,
     )
 

@@ -51,7 +51,15 @@ class Bundle:
         folder = Path(path) if path is not None else default_bundle_path()
         if not folder.is_dir():
             raise BundleError(f"there is no bundle at '{folder}': give a folder with a {MANIFEST_NAME}")
-        data = _read_regular_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        return cls.from_manifest(folder, _read_regular_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES))
+
+    @classmethod
+    def from_manifest(cls, folder: Path, data: bytes) -> Bundle:
+        """Return the bundle whose graphs lie in `folder` and whose manifest consists of the bytes `data`.
+
+        Raises:
+            BundleError: where `data` is not a manifest that this version reads.
+        """
         return cls(folder, manifest_from_bytes(data), hashlib.sha256(data).hexdigest())
 
     def precisions(self, graph: str) -> tuple[str, ...]:
