@@ -9,7 +9,7 @@
 from ._bundle import Bundle, default_bundle_path
 from ._clips import FaceClip
 from ._detector import ClipScores, Detector
-from ._errors import BundleError, DecodeError, FlowtellError, InputError, ProviderError
+from ._errors import BundleError, DecodeError, FlowtellError, InputError, IsolationError, ProviderError
 from ._pipeline import Progress, iter_face_clips
 from ._result import BundleIdentity, ClipResult, FaceResult, Result, TimingMs
 from ._version import __version__
@@ -26,6 +26,7 @@ __all__ = [
     "FaceResult",
     "FlowtellError",
     "InputError",
+    "IsolationError",
     "Progress",
     "ProviderError",
     "Result",

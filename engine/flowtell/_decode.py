@@ -20,7 +20,7 @@ from ._errors import DecodeError
 if TYPE_CHECKING:
     import av
 
-__all__ = ["Frame", "VideoReader"]
+__all__ = ["Frame", "VideoReader", "require_file"]
 
 MAX_SIDE_PX = 8192
 MAX_FRAME_PX = 8192 * 4320
@@ -69,16 +69,15 @@ class VideoReader:
         import av
 
         self._av = av
-        file = Path(path)
+        require_file(path)
         try:
-            if not file.is_file():
-                missing = "is not a file" if file.exists() else "does not exist"
-                raise DecodeError("undecodable", f"'{file}' {missing}")
             self._container: av.container.InputContainer = av.open(
-                f"file:{file.absolute()}",
+                f"file:{Path(path).absolute()}",
                 container_options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
                 **_lenient_metadata(av.__version__),
             )
+        except MemoryError as error:
+            raise _out_of_memory() from error
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
         try:
@@ -189,6 +188,8 @@ class VideoReader:
             damage = None
             try:
                 packet = next(packets, None)
+            except MemoryError as error:
+                raise _out_of_memory() from error
             except self._av.error.FFmpegError as error:
                 yield [], _words(error)
                 return
@@ -201,6 +202,8 @@ class VideoReader:
                 continue
             try:
                 pictures = cast("list[av.VideoFrame]", packet.decode())
+            except MemoryError as error:
+                raise _out_of_memory() from error
             except self._av.error.FFmpegError as error:
                 damage = _words(error)
             yield pictures, damage
@@ -210,6 +213,8 @@ class VideoReader:
         exact = flags.BILINEAR | flags.ACCURATE_RND | flags.BITEXACT | flags.FULL_CHR_H_INT
         try:
             image: NDArray[Any] = picture.to_ndarray(format="rgb24", interpolation=exact)
+        except MemoryError as error:
+            raise _out_of_memory() from error
         except (self._av.error.FFmpegError, ValueError) as error:
             kind = picture.format.name
             raise DecodeError(
@@ -217,6 +222,24 @@ class VideoReader:
             ) from error
         quarter_turns = round(picture.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Raise a DecodeError unless `path` is a file, or a link to one.
+
+    Raises:
+        DecodeError: `undecodable`, for a folder, a pipe, a device, or nothing at all.
+    """
+    try:
+        is_file, exists = Path(path).is_file(), Path(path).exists()
+    except (OSError, ValueError) as error:
+        raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
+    if not is_file:
+        raise DecodeError("undecodable", f"'{path}' {'is not a file' if exists else 'does not exist'}")
+
+
+def _out_of_memory() -> DecodeError:
+    return DecodeError("too_large", "decoding it takes more memory than it may have")
 
 
 def _require_size(width: int, height: int) -> None:

@@ -154,6 +154,7 @@ class Detector:
         Raises:
             InputError: for `max_clips` or `timeout_s` out of range, and where the detector is closed.
             ProviderError, BundleError: where a graph fails while it runs; never a score.
+            IsolationError: where no process that decodes videos can be started.
         """
         require_clip_budget(max_clips)
         return self._detect(path, max_clips, RunControl(require_timeout(timeout_s)), progress)

@@ -6,6 +6,7 @@ The tree::
     ├── BundleError      a bundle cannot be used: missing, altered, malformed, or of another format
     ├── ProviderError    no inference runtime is usable, or it failed while it ran a graph
     ├── DecodeError      a media file cannot be read, or not to its end (carries `state`)
+    ├── IsolationError   no process that decodes videos can be started here
     └── InputError       an argument of the caller is out of range or of the wrong type or shape
 
 Every message is one sentence that says what is wrong and, where something can be done, what to do.
@@ -14,7 +15,7 @@ Anything else that comes out of flowtell is a bug in flowtell.
 
 from __future__ import annotations
 
-__all__ = ["BundleError", "DecodeError", "FlowtellError", "InputError", "ProviderError"]
+__all__ = ["BundleError", "DecodeError", "FlowtellError", "InputError", "IsolationError", "ProviderError"]
 
 
 class FlowtellError(Exception):
@@ -33,12 +34,16 @@ class DecodeError(FlowtellError):
     """A media file cannot be read, or not to its end.
 
     Attributes:
-        state: what `Result.state` becomes: `undecodable`, `truncated` or `too_large`.
+        state: what `Result.state` becomes: `undecodable`, `truncated`, `too_large` or `timed_out`.
     """
 
     def __init__(self, state: str, reason: str) -> None:
         super().__init__(reason)
         self.state = state
+
+
+class IsolationError(FlowtellError):
+    """No process that decodes videos can be started here, so none is opened."""
 
 
 class InputError(FlowtellError, ValueError):

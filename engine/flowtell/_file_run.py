@@ -78,8 +78,10 @@ class FileRun:
         state, reason = file_state(reader.failure, reader.maker, bool(self._judged))
         probability = file_probability(faces)
         if self._time_is_up:
+            state, reason = "timed_out", "its time was up before it was judged"
+        if state == "timed_out":
             # a verdict from whatever came first would look like one from the whole file
-            state, reason, probability = "timed_out", "its time was up before it was judged", None
+            probability = None
         return Result(
             schema=RESULT_SCHEMA,
             file=os.fspath(self._path),

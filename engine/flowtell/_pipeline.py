@@ -12,9 +12,10 @@ from ._budget import EvenSample, require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._clips import ClipMaker, FaceClip
 from ._clock import StageClock
-from ._decode import Frame, VideoReader
+from ._decode import Frame
 from ._errors import DecodeError
 from ._faces import Cropper, FaceFinder
+from ._frames import open_frames
 from ._providers import Provider, resolve_provider
 from ._sessions import GraphSession, open_session
 
@@ -91,7 +92,7 @@ class ClipReader:
         Raises:
             DecodeError: after the last good one, where it cannot be read, or not to its end.
         """
-        with VideoReader(self._path) as reader:
+        with open_frames(self._path) as reader:
             self._duration_s = reader.duration_s
             frames = iter(reader)
             while True:
@@ -161,6 +162,7 @@ def iter_face_clips(
     Raises:
         BundleError, ProviderError, InputError: on the call.
         DecodeError: after the last good clip, where the file cannot be read, or not to its end.
+        IsolationError: where no process that decodes videos can be started.
     """
     require_clip_budget(max_clips)
     graphs = open_face_graphs(bundle_from_argument(bundle), resolve_provider("auto"))

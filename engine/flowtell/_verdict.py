@@ -85,7 +85,8 @@ def file_state(failure: DecodeError | None, maker: ClipMaker, judged: bool) -> t
         judged: whether any clip was.
     """
     if failure is not None:
-        broken_off = failure.state == "truncated" or judged
+        # of a file that broke off, what could be read was judged; what took too long says so in any case
+        broken_off = judged and failure.state != "timed_out"
         return ("truncated" if broken_off else failure.state), str(failure)
     if judged:
         return "ok", None

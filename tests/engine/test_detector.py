@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from processes import children_of
 from tolerances import TOLERANCES
 
 import flowtell
@@ -308,22 +310,23 @@ def test_iter_face_clips_keeps_a_budget_and_raises_what_is_wrong_with_the_file(m
         flowtell.iter_face_clips(samples.natural_path(), motion_bundle, max_clips=0)
 
 
-def is_open_here(path):
-    """Tell whether one of this process's descriptors is the file at `path`."""
-    for entry in Path("/dev/fd").iterdir():
-        with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now
-            if os.path.samestat(os.fstat(int(entry.name)), path.stat()):
-                return True
+def is_open(path):
+    """Tell whether a descriptor of this process or of one of its children is the file at `path`."""
+    for process in ["self", *children_of(os.getpid())]:
+        for entry in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(OSError):  # the listing's own descriptor is gone by now
+                if os.path.samestat(entry.stat(), path.stat()):
+                    return True
     return False
 
 
-@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system does not list its descriptors")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the descriptors of other processes")
 def test_leaving_the_clips_early_closes_the_file(motion_bundle):
     clips = flowtell.iter_face_clips(samples.natural_path(), motion_bundle)
     next(clips)
-    assert is_open_here(samples.natural_path())
+    assert is_open(samples.natural_path())
     clips.close()
-    assert not is_open_here(samples.natural_path())
+    assert not is_open(samples.natural_path())
 
 
 def test_an_error_of_the_caller_s_progress_comes_through(motion):

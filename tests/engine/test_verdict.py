@@ -98,6 +98,8 @@ def seen(frames=100, found=0, small=0):
         (DecodeError("truncated", "why"), seen(found=3), False, "truncated"),
         (DecodeError("truncated", "why"), seen(found=9), True, "truncated"),
         (DecodeError("too_large", "why"), seen(found=9), True, "truncated"),
+        (DecodeError("timed_out", "why"), seen(found=0), False, "timed_out"),
+        (DecodeError("timed_out", "why"), seen(found=9), True, "timed_out"),
     ],
 )
 def test_states(failure, maker, any_judged, state):

@@ -1,0 +1,279 @@
+"""Starts the processes that decode videos, and keeps those that are idle for the next file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._decoder_protocol import (
+    MAX_PAYLOAD_BYTES,
+    READY_WORDS,
+    RING_BYTES,
+    SLOT_BYTES,
+    FrameNotice,
+    Kind,
+    MessageBuffer,
+    ProtocolError,
+    pack,
+)
+from ._errors import IsolationError
+from ._interpreters import DECODER_VARIABLE, IN_PROCESS, candidates
+
+__all__ = ["DecoderGoneError", "DecoderPool", "DecoderProcess", "DecoderTimeoutError"]
+
+_START_S = 60.0
+"""A start takes a third of a second; a machine that is short of everything gets this long."""
+
+_CLOSE_S = 2.0
+"""A decoder that does not leave its file within this time is replaced: a start costs less than waiting."""
+
+_MAX_IDLE = 4
+"""Idle decoders that are kept: 50 MB each."""
+
+_BOOT = """
+import json, sys, types
+settings = json.loads(sys.argv[1])
+sys.path[:] = settings["path"]
+# only the modules that decode: the package's own __init__ would load the rest of it
+package = sys.modules["flowtell"] = types.ModuleType("flowtell")
+package.__path__ = [settings["package"]]
+from flowtell._decoder_child import main
+main(settings["fds"])
+"""
+
+_KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|LD_\w+|TZ|ASAN_OPTIONS")
+"""Of the environment, which may hold secrets, the decoder gets what its libraries need to load."""
+
+
+class DecoderGoneError(Exception):
+    """The decoder ended, or said what cannot be right; `signal_number` is what ended it, if that is known."""
+
+    def __init__(self, reason: str, signal_number: int | None = None) -> None:
+        super().__init__(reason)
+        self.signal_number = signal_number
+
+
+class DecoderTimeoutError(Exception):
+    """The decoder said nothing in time."""
+
+
+class DecoderProcess:
+    """One decoder and the ring of frames that is shared with it. For one thread at a time."""
+
+    def __init__(self, interpreter: str) -> None:
+        """Start a decoder.
+
+        Raises:
+            DecoderGoneError, DecoderTimeoutError, OSError: where it does not start.
+        """
+        ring = _sealed_memory(RING_BYTES)
+        here, there = socket.socketpair()
+        try:
+            self._ring = mmap.mmap(ring, RING_BYTES, prot=mmap.PROT_READ)
+            settings = {
+                "path": [str(Path(entry).absolute()) for entry in sys.path],
+                "package": str(Path(__file__).parent),
+                "fds": [there.fileno(), ring],
+            }
+            self._process = subprocess.Popen(
+                [interpreter, "-I", "-c", _BOOT, json.dumps(settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(there.fileno(), ring),
+                env={key: value for key, value in os.environ.items() if _KEPT_VARIABLES.fullmatch(key)}
+                | {"OPENBLAS_NUM_THREADS": "1"},
+                process_group=0,
+            )
+        except BaseException:
+            here.close()
+            raise
+        finally:
+            there.close()
+            os.close(ring)
+        self._connection = here
+        self._buffer = MessageBuffer()
+        try:
+            kind, words = self.receive(_START_S)
+            if kind is not Kind.READY or words != READY_WORDS:
+                raise DecoderGoneError("it is a decoder of another version")
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Process number."""
+        return self._process.pid
+
+    def send(self, kind: Kind, payload: bytes = b"") -> None:
+        """Say something.
+
+        Raises:
+            DecoderGoneError: where nobody listens.
+        """
+        try:
+            # one that does not listen must not hold its caller up
+            self._connection.settimeout(_CLOSE_S)
+            self._connection.sendall(pack(kind, payload))
+        except OSError:
+            raise self._gone() from None
+
+    def receive(self, timeout_s: float) -> tuple[Kind, bytes]:
+        """Return the next message.
+
+        Raises:
+            DecoderTimeoutError: where none comes in time.
+            DecoderGoneError: where none can come any more, or what comes is no message.
+        """
+        until_s = time.monotonic() + timeout_s
+        try:
+            while (message := self._buffer.next()) is None:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    raise DecoderTimeoutError
+                self._connection.settimeout(left_s)
+                data = self._connection.recv(MAX_PAYLOAD_BYTES)
+                if not data:
+                    raise self._gone()
+                self._buffer.feed(data)
+        except TimeoutError:
+            raise DecoderTimeoutError from None
+        except OSError:
+            raise self._gone() from None
+        except ProtocolError as error:
+            raise DecoderGoneError(f"it said what cannot be right ({error})") from None
+        return message
+
+    def copy_frame(self, notice: FrameNotice) -> NDArray[np.uint8]:
+        """Return a copy of a frame in the ring, `uint8 [H, W, 3]`."""
+        view = np.frombuffer(self._ring, np.uint8, notice.nbytes, notice.slot * SLOT_BYTES)
+        return view.reshape(notice.height, notice.width, 3).copy()
+
+    def leave_file(self) -> bool:
+        """Close the decoder's file; return whether it is fit for another."""
+        try:
+            self.send(Kind.CLOSE)
+            until_s = time.monotonic() + _CLOSE_S
+            while True:
+                kind, _ = self.receive(until_s - time.monotonic())
+                if kind is Kind.CLOSED:
+                    return True
+        except (DecoderGoneError, DecoderTimeoutError):
+            return False
+
+    def is_alive(self) -> bool:
+        """Return whether the process runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the process, whatever it does, and leave nothing of it behind."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+        self._ring.close()
+
+    def forget(self) -> None:
+        """Let go of the process without ending it: it is another process's child."""
+        self._connection.close()
+
+    def _gone(self) -> DecoderGoneError:
+        """Return how the process ended; one that closed its connection and lives on is ended."""
+        try:
+            code = self._process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            return DecoderGoneError("it closed its connection")
+        if code >= 0:
+            return DecoderGoneError(f"it ended with code {code}")
+        with contextlib.suppress(ValueError):
+            return DecoderGoneError(f"it was ended by {signal.Signals(-code).name}", -code)
+        return DecoderGoneError(f"it was ended by signal {-code}", -code)
+
+
+class DecoderPool:
+    """The decoders of this process. Every method may be called from many threads at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[DecoderProcess] = []
+        self._interpreter: str | None = None
+        self._closed = False
+
+    def take(self) -> DecoderProcess:
+        """Return a decoder that nobody else uses, an idle one or a new one.
+
+        Raises:
+            IsolationError: where none can be started.
+        """
+        while True:
+            with self._lock:
+                decoder = self._idle.pop() if self._idle else None
+            if decoder is None:
+                return self._start()
+            if decoder.is_alive():
+                return decoder
+            decoder.kill()
+
+    def give_back(self, decoder: DecoderProcess) -> None:
+        """Take back a decoder once its file is done with."""
+        if decoder.leave_file():
+            with self._lock:
+                if len(self._idle) < _MAX_IDLE and not self._closed:
+                    self._idle.append(decoder)
+                    return
+        decoder.kill()
+
+    def close(self) -> None:
+        """End all idle decoders; those in use end when they are given back."""
+        with self._lock:
+            idle, self._idle, self._closed = self._idle, [], True
+        for decoder in idle:
+            decoder.kill()
+
+    def forget(self) -> None:
+        """Let go of every decoder: this process is a fork of the one that they belong to."""
+        for decoder in self._idle:
+            decoder.forget()
+        self.__init__()  # type: ignore[misc]
+
+    def _start(self) -> DecoderProcess:
+        with self._lock:
+            known = self._interpreter
+        refused = []
+        for interpreter in [known] if known else candidates():
+            try:
+                decoder = DecoderProcess(interpreter)
+            except (DecoderGoneError, DecoderTimeoutError, OSError) as error:
+                refused.append(f"{interpreter} ({error or 'no answer'})")
+                continue
+            with self._lock:
+                self._interpreter = interpreter
+            return decoder
+        tried = ", ".join(refused) or "there is none to try"
+        raise IsolationError(
+            f"no process that decodes videos can be started ({tried}): set {DECODER_VARIABLE} to a Python "
+            f"{sys.version_info.major}.{sys.version_info.minor} that has NumPy and PyAV, or to "
+            f"'{IN_PROCESS}' where no file comes from strangers"
+        )
+
+
+def _sealed_memory(size: int) -> int:
+    """Return a descriptor of shared memory without a name that nobody can shrink below a reader's feet."""
+    memory = os.memfd_create("flowtell-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, size)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return memory

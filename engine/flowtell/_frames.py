@@ -1,0 +1,181 @@
+"""Opens a video for reading, frame by frame, decoded by another process that may crash or hang."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ._decode import Frame, VideoReader, require_file
+from ._decode_limits import DecodeLimits
+from ._decoder_process import DecoderGoneError, DecoderPool, DecoderTimeoutError
+from ._decoder_protocol import (
+    Failure,
+    FrameNotice,
+    Kind,
+    OpenRequest,
+    ProtocolError,
+    pack_slot,
+    unpack_duration,
+)
+from ._errors import DecodeError
+from ._interpreters import DECODER_VARIABLE, is_isolated
+
+__all__ = ["FrameSource", "IsolatedReader", "open_frames"]
+
+Said = TypeVar("Said")
+
+
+class FrameSource(Protocol):
+    """The frames of one file, once, in presentation order: `VideoReader` here or in another process.
+
+    Attributes:
+        duration_s: what the file says that it lasts, in seconds; None where it does not. It may be wrong.
+    """
+
+    duration_s: float | None
+
+    def __enter__(self) -> FrameSource:
+        """Return the source."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames; raise DecodeError after the last good one of a file that breaks."""
+
+
+def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None) -> FrameSource:
+    """Open a video file for iteration over its frames. Use as a context manager.
+
+    The file is decoded ahead of the caller by another process, as far as the ring between them reaches. What
+    comes out is the same, bit for bit, as from `VideoReader`, which reads in this process.
+
+    Args:
+        path: a video file.
+        limits: what decoding may take; None for the defaults.
+
+    Raises:
+        DecodeError: as `VideoReader`; also `timed_out` and `too_large` where a limit is reached, and
+            `undecodable` where the decoder crashes. While iterating, a crash after a good frame is
+            `truncated`.
+        IsolationError: where no decoder can be started.
+    """
+    if is_isolated():
+        return IsolatedReader(path, limits or DecodeLimits())
+    if DECODER_VARIABLE not in os.environ:
+        warnings.warn(
+            f"videos are decoded inside this process, where a crafted file can harm it: decoding them in "
+            f"another needs Linux; set {DECODER_VARIABLE}=in-process to accept that",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return VideoReader(path)
+
+
+class IsolatedReader:
+    """A `FrameSource` whose file is decoded by another process. For one thread at a time."""
+
+    def __init__(self, path: str | os.PathLike[str], limits: DecodeLimits) -> None:
+        """Open `path`; raises as `open_frames`."""
+        require_file(path)
+        request = OpenRequest(os.fsencode(Path(path).absolute()), limits.cpu_s, limits.memory_bytes)
+        self._limits = limits
+        self._waited_s = 0.0
+        self._any_frame = False
+        self._decoder = _pool.take()
+        self._open = True
+        try:
+            self._tell(Kind.OPEN, request.pack())
+            kind, payload = self._receive()
+            if kind is not Kind.OPENED:
+                raise self._failure(kind, payload)
+            self.duration_s = self._checked(unpack_duration, payload)
+        except BaseException:
+            self._close()
+            raise
+
+    def __enter__(self) -> IsolatedReader:
+        """Return the reader."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames; raises DecodeError as `open_frames` says."""
+        while True:
+            kind, payload = self._receive()
+            if kind is Kind.ENDED:
+                return
+            if kind is not Kind.FRAME:
+                raise self._failure(kind, payload)
+            notice = self._checked(FrameNotice.unpack, payload)
+            frame = Frame(self._decoder.copy_frame(notice), notice.time_s)
+            self._any_frame = True
+            self._tell(Kind.FREE, pack_slot(notice.slot))
+            yield frame
+
+    def _receive(self) -> tuple[Kind, bytes]:
+        """Return the decoder's next message, and count the wait."""
+        begun_s = time.monotonic()
+        left_s = self._limits.file_s - self._waited_s
+        try:
+            return self._decoder.receive(min(self._limits.frame_s, left_s))
+        except DecoderTimeoutError:
+            self._decoder.kill()
+            if left_s < self._limits.frame_s:
+                raise DecodeError(
+                    "timed_out", f"decoding it takes longer than {self._limits.file_s:g} s"
+                ) from None
+            raise DecodeError(
+                "timed_out", f"the decoder gave nothing for {self._limits.frame_s:g} s"
+            ) from None
+        except DecoderGoneError as end:
+            raise self._broken(end) from None
+        finally:
+            self._waited_s += time.monotonic() - begun_s
+
+    def _tell(self, kind: Kind, payload: bytes) -> None:
+        try:
+            self._decoder.send(kind, payload)
+        except DecoderGoneError as end:
+            raise self._broken(end) from None
+
+    def _checked(self, unpack: Callable[[bytes], Said], payload: bytes) -> Said:
+        try:
+            return unpack(payload)
+        except ProtocolError as error:
+            raise self._broken(DecoderGoneError(f"it said what cannot be right ({error})")) from None
+
+    def _failure(self, kind: Kind, payload: bytes) -> DecodeError:
+        """Return the error that a message other than a frame stands for."""
+        if kind is not Kind.FAILED:
+            return self._broken(DecoderGoneError(f"it said {kind.name} out of turn"))
+        failure = self._checked(Failure.unpack, payload)
+        return DecodeError(failure.state, failure.reason)
+
+    def _broken(self, end: DecoderGoneError) -> DecodeError:
+        """Return the error of a file on which the decoder ended or can no longer be trusted."""
+        self._decoder.kill()
+        if end.signal_number == signal.SIGXCPU:
+            cpu_s = self._limits.cpu_s
+            return DecodeError("timed_out", f"one frame of it takes more than {cpu_s:g} s of processor time")
+        state = "truncated" if self._any_frame else "undecodable"
+        return DecodeError(state, f"the process that decoded it broke down: {end}")
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            _pool.give_back(self._decoder)
+
+
+_pool = DecoderPool()
+atexit.register(_pool.close)
+os.register_at_fork(after_in_child=_pool.forget)
