@@ -76,7 +76,9 @@ class Bundle:
         """
         entry = self.manifest.graphs.get(graph, {}).get(precision)
         if entry is None:
-            raise BundleError(f"the bundle '{self.manifest.name}' has no {graph} graph in {precision}")
+            others = ", ".join(self.precisions(graph))
+            hint = f", but in {others}: 'flowtell export' derives other precisions" if others else ""
+            raise BundleError(f"the bundle '{self.manifest.name}' has no {graph} graph in {precision}{hint}")
         data = _read_regular_file(self.path, entry.file, MAX_GRAPH_BYTES)
         _require_identity(data, entry)
         try:

@@ -9,6 +9,7 @@ from contextlib import closing
 from ._budget import MAX_CLIPS_LIMIT, require_clip_budget
 from ._cli_progress import ProgressBar
 from ._detector import Detector
+from ._manifest import PRECISIONS
 from ._providers import PROVIDER_NAMES
 from ._result import Result
 from ._run_control import require_timeout
@@ -21,7 +22,12 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv[1:])
     require_clip_budget(arguments.clips)
     require_timeout(arguments.timeout)
-    detector = Detector.open(arguments.bundle, provider=arguments.provider, threads=arguments.threads)
+    detector = Detector.open(
+        arguments.bundle,
+        provider=arguments.provider,
+        precision=arguments.precision,
+        threads=arguments.threads,
+    )
     width = max(len(file) for file in arguments.video)
     if not arguments.json:
         print(f"{'file':{width}}  {'verdict':9}  fake_probability  faces  pairs judged")
@@ -61,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", metavar="DIR", help="folder of a bundle (default: the packaged one)")
     parser.add_argument(
         "--provider", default="auto", metavar="P", help=f"what to run on: {', '.join(PROVIDER_NAMES)}"
+    )
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        metavar="Q",
+        help=f"what to compute in, where the bundle has it: {', '.join(PRECISIONS)} (default: fp32)",
     )
     parser.add_argument(
         "--clips",

@@ -18,6 +18,7 @@ from ._cores import Cores
 from ._errors import BundleError, InputError
 from ._file_run import FileRun
 from ._judging import ClipLogits, JudgePool
+from ._manifest import PRECISIONS
 from ._pipeline import FaceGraphs, Progress, open_face_graphs
 from ._providers import Provider, resolve_provider
 from ._result import Result
@@ -28,7 +29,6 @@ from ._verdict import sigmoid
 __all__ = ["ClipScores", "Detector"]
 
 MAX_THREADS = 256
-PRECISION = "fp32"
 
 _FILES_AT_ONCE = 2
 """While the last clips of a file are judged the next one is read; more would only hold more in memory."""
@@ -60,10 +60,17 @@ class Detector:
     """
 
     def __init__(
-        self, bundle: Bundle, provider: Provider, graphs: FaceGraphs, detector: GraphSession, threads: int
+        self,
+        bundle: Bundle,
+        provider: Provider,
+        precision: str,
+        graphs: FaceGraphs,
+        detector: GraphSession,
+        threads: int,
     ) -> None:
         self._bundle = bundle
         self._provider = provider
+        self._precision = precision
         self._threads = threads
         self._graphs = graphs
         self._cores = Cores(threads)
@@ -76,6 +83,7 @@ class Detector:
         bundle: Bundle | str | os.PathLike[str] | None = None,
         *,
         provider: str = "auto",
+        precision: str = "fp32",
         threads: int | None = None,
     ) -> Detector:
         """Open a bundle for judging.
@@ -83,11 +91,12 @@ class Detector:
         Args:
             bundle: a bundle's folder, an open bundle, or None for the one that comes with the package.
             provider: `auto` or the name of one; a provider asked for by name is used or it is an error.
+            precision: what the detector graph computes in: `fp32`, `fp16` or `int8`, where the bundle has it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
                 as this process has cores.
 
         Raises:
-            BundleError: where the bundle is missing, altered, malformed, or has no detector.
+            BundleError: where the bundle is missing, altered, malformed, or lacks the detector in it.
             ProviderError: where the provider cannot be used here; the message says what to install.
             InputError: for any other argument that is out of range.
         """
@@ -95,14 +104,16 @@ class Detector:
             threads = min(usable_cores(), MAX_THREADS)
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
             raise InputError(f"threads must be an integer from 1 to {MAX_THREADS}, not {threads!r}")
+        if precision not in PRECISIONS:
+            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
         taken = resolve_provider(provider)
         opened = bundle_from_argument(bundle)
         if "detector" not in opened.manifest.graphs:
             raise BundleError(
                 f"the bundle '{opened.manifest.name}' has no detector graph, so it cannot judge"
             )
-        detector = open_session(opened, "detector", PRECISION, taken)
-        return cls(opened, taken, open_face_graphs(opened, taken), detector, threads)
+        detector = open_session(opened, "detector", precision, taken)
+        return cls(opened, taken, precision, open_face_graphs(opened, taken), detector, threads)
 
     @property
     def bundle(self) -> Bundle:
@@ -113,6 +124,11 @@ class Detector:
     def provider(self) -> str:
         """What runs it, as ONNX Runtime names it."""
         return self._provider.ort_name
+
+    @property
+    def precision(self) -> str:
+        """What the detector graph computes in: `fp32`, `fp16` or `int8`."""
+        return self._precision
 
     @property
     def threads(self) -> int:
@@ -235,7 +251,7 @@ class Detector:
     ) -> Result:
         run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
         run.judge(max_clips)
-        return run.result(self._bundle, self.provider, PRECISION)
+        return run.result(self._bundle, self.provider, self._precision)
 
     def _results(
         self,
