@@ -12,6 +12,7 @@ from ._detector import ClipScores, Detector
 from ._errors import BundleError, DecodeError, FlowtellError, InputError, IsolationError, ProviderError
 from ._pipeline import Progress, iter_face_clips
 from ._result import BundleIdentity, ClipResult, FaceResult, Result, TimingMs
+from ._stream import Stream, StreamScore
 from ._version import __version__
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Progress",
     "ProviderError",
     "Result",
+    "Stream",
+    "StreamScore",
     "TimingMs",
     "__version__",
     "default_bundle_path",

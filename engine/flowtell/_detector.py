@@ -24,6 +24,7 @@ from ._providers import Provider, resolve_provider
 from ._result import Result
 from ._run_control import RunControl, require_timeout
 from ._sessions import GraphSession, open_session
+from ._stream import Stream
 from ._verdict import sigmoid
 
 __all__ = ["ClipScores", "Detector"]
@@ -204,6 +205,17 @@ class Detector:
         require_clip_budget(max_clips)
         require_timeout(timeout_s)
         return self._results(iter(paths), max_clips, timeout_s, progress)
+
+    def stream(self) -> Stream:
+        """Return a stream for live video, whose frames are pushed one at a time.
+
+        Any number of streams and files share the detector; each stream is for one thread at a time.
+
+        Raises:
+            InputError: where the detector is closed.
+        """
+        self._pool.require_open()
+        return Stream(self._graphs, self._pool, self._cores)
 
     def score_clips(self, clips: NDArray[np.uint8]) -> ClipScores:
         """Judge face clips that were cut elsewhere, for instance by `iter_face_clips`.

@@ -87,11 +87,19 @@ class JudgePool:
         """
         ticket = Ticket(frames, with_flow, control)
         with self._changed:
-            if self._is_closed:
-                raise InputError("the detector is closed: open it again")
+            self.require_open()
             self._waiting.append(ticket)
             self._changed.notify()
         return ticket
+
+    def require_open(self) -> None:
+        """Return where the pool still judges.
+
+        Raises:
+            InputError: where the detector has been closed.
+        """
+        if self._is_closed:
+            raise InputError("the detector is closed: open it again")
 
     def withdraw(self, control: RunControl) -> None:
         """Take a run's clips back: those that wait are not judged, and a call for no other run is ended."""

@@ -1,0 +1,170 @@
+"""Frames pushed one at a time: the scores of the file, whoever made the frames."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from flowtell import Detector, InputError, samples
+from flowtell._decode import VideoReader
+from flowtell._host_frame import frame_from_host
+from flowtell._verdict import sigmoid
+
+NATURAL, SWAPPED = samples.natural_path(), samples.swapped_path()
+DEVELOPMENT = "celebdf/real/id51_0002_c.mp4"
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_bundle):
+    with Detector.open(tiny_bundle) as detector:
+        yield detector
+
+
+def clips_of_file(result):
+    """Return (track, start, end, box, logit, pair logits) of every clip, by track and time."""
+    return sorted(
+        (face.track, clip.start_s, clip.end_s, clip.box, clip.logit, clip.pair_logits)
+        for face in result.faces
+        for clip in face.clips
+    )
+
+
+def clips_of_scores(scores):
+    return sorted((s.track, s.start_s, s.end_s, s.box, s.logit, s.pair_logits) for s in scores)
+
+
+def stream_file(detector, path):
+    scores = []
+    with detector.stream() as stream, VideoReader(path) as reader:
+        for frame in reader:
+            scores += stream.push(frame.image, timestamp_s=frame.time_s)
+        return scores + stream.finish()
+
+
+def test_a_stream_scores_as_its_file_bit_for_bit(tiny):
+    scores = stream_file(tiny, NATURAL)
+    assert len(scores) == 6
+    assert clips_of_scores(scores) == clips_of_file(tiny.detect(NATURAL))
+    assert [score.start_s for score in scores] == sorted(score.start_s for score in scores)
+    assert all(score.fake_probability == sigmoid(score.logit) for score in scores)
+
+
+def test_a_stream_of_a_real_video_scores_as_its_file_bit_for_bit(tiny, dev_data):
+    path = dev_data / "clips" / DEVELOPMENT
+    assert clips_of_scores(stream_file(tiny, path)) == clips_of_file(tiny.detect(path))
+
+
+def test_streams_side_by_side_score_as_alone(tiny):
+    wanted = {path: clips_of_scores(stream_file(tiny, path)) for path in (NATURAL, SWAPPED)}
+    got = []
+    threads = [
+        threading.Thread(target=lambda p=path: got.append((p, clips_of_scores(stream_file(tiny, p)))))
+        for path in (NATURAL, SWAPPED, NATURAL)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 3
+    assert all(scores == wanted[path] for path, scores in got)
+
+
+def test_scores_come_while_frames_do(tiny, portrait):
+    counts = []
+    with tiny.stream() as stream:
+        for index in range(1 + 16 * 12):
+            frame = np.roll(portrait, index % 3, axis=1)
+            counts.append(len(stream.push(frame, timestamp_s=index / 25)))
+        left = stream.finish()
+    assert sum(counts) + len(left) == 12
+    assert len(left) <= 1 + 2 * tiny.threads
+
+
+def test_a_frame_s_memory_may_be_used_again(tiny, portrait):
+    buffer = np.empty_like(portrait)
+    with tiny.stream() as reused, tiny.stream() as fresh:
+        for index in range(6):
+            buffer[...] = np.roll(portrait, index, axis=1)
+            reused.push(buffer, timestamp_s=index / 25)
+            fresh.push(buffer.copy(), timestamp_s=index / 25)
+        assert reused.finish() == fresh.finish() != []
+
+
+class Shares:
+    """An object that shares its memory by NumPy's protocol alone, as PIL's images do."""
+
+    def __init__(self, array):
+        self.__array_interface__ = array.__array_interface__
+        self._array = array
+
+
+def test_frames_of_other_libraries_are_taken(portrait):
+    jax = pytest.importorskip("jax", reason="an array library that is not NumPy")
+    with jax.default_device(jax.devices("cpu")[0]):
+        shared = jax.numpy.asarray(portrait)
+    for frame in (shared, Shares(portrait), np.asfortranarray(portrait)):
+        taken = frame_from_host(frame)
+        assert taken.flags.c_contiguous
+        assert np.array_equal(taken, portrait)
+
+
+class OnDevice:
+    def __init__(self, kind):
+        self._kind = kind
+
+    def __dlpack_device__(self):
+        return (self._kind, 0)
+
+    def __dlpack__(self):
+        raise AssertionError("memory of a device must not be read")
+
+
+class OnCuda:
+    __cuda_array_interface__ = {"shape": (4, 4, 3), "typestr": "|u1", "data": (0, False), "version": 3}  # noqa: RUF012
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (
+            OnCuda(),
+            "the frame lies in CUDA memory, and faces are looked for on the CPU: copy it to host memory",
+        ),
+        (OnDevice(2), "the frame lies in memory of DLPack's device type 2"),
+        (np.zeros((4, 4), np.uint8), r"not uint8 \[4, 4\]"),
+        (np.zeros((4, 4, 4), np.uint8), r"not uint8 \[4, 4, 4\]"),
+        (np.zeros((4, 4, 3), np.float32), r"not float32 \[4, 4, 3\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"not uint8 \[0, 4, 3\]"),
+        (np.broadcast_to(np.uint8(0), (8193, 4, 3)), "a frame of 4x8193 px is too large"),
+        ([[[0, 0, 0]]], "a frame must be a NumPy array or have __dlpack__ or __array_interface__, not list"),
+        (b"abc", "not bytes"),
+    ],
+)
+def test_what_is_no_frame_is_refused(tiny, frame, says):
+    with tiny.stream() as stream, pytest.raises(InputError, match=says):
+        stream.push(frame, timestamp_s=0.0)
+
+
+def test_times_that_go_back_or_are_none_are_refused(tiny, portrait):
+    with tiny.stream() as stream:
+        stream.push(portrait, timestamp_s=1.0)
+        stream.push(portrait, timestamp_s=1.0)
+        for bad in (0.9, float("nan"), float("inf")):
+            with pytest.raises(InputError, match="timestamp_s must be a number and not go back"):
+                stream.push(portrait, timestamp_s=bad)
+
+
+def test_a_stream_that_has_ended_takes_no_more(tiny_bundle, portrait):
+    with Detector.open(tiny_bundle) as detector:
+        finished, closed = detector.stream(), detector.stream()
+        assert finished.finish() == []
+        closed.close()
+        for stream in (finished, closed):
+            with pytest.raises(InputError, match="the stream has ended"):
+                stream.push(portrait, timestamp_s=0.0)
+            with pytest.raises(InputError, match="the stream has ended"):
+                stream.finish()
+    with pytest.raises(InputError, match="detector is closed"):
+        detector.stream()
