@@ -37,10 +37,13 @@ format: $(VENV)/.has-dev ## Lay the code out and mend what can be mended without
 	@if command -v clang-format >/dev/null; then git ls-files '*.h' '*.c' '*.cpp' | xargs clang-format -i; \
 		else echo "No clang-format here: C and C++ files stay as they are."; fi
 
+# ONNXRUNTIME_INCLUDE_DIR names the folder of onnxruntime_c_api.h; without it npm brings that header.
 cpp: ## Build and test the C library in build/cpp
 	@command -v cmake >/dev/null || { echo "make cpp needs cmake 3.21 or newer and a C++17 compiler."; exit 1; }
-	cmake -S . -B $(BUILD) -DFLOWTELL_BUILD_TESTS=ON
-	cmake --build $(BUILD)
+	@[ -n "$(ONNXRUNTIME_INCLUDE_DIR)" ] || scripts/fetch_onnxruntime_headers.sh build/onnxruntime
+	cmake -S . -B $(BUILD) -DFLOWTELL_BUILD_TESTS=ON \
+		-DONNXRUNTIME_INCLUDE_DIR=$(or $(ONNXRUNTIME_INCLUDE_DIR),$(CURDIR)/build/onnxruntime)
+	cmake --build $(BUILD) --parallel
 	ctest --test-dir $(BUILD) --output-on-failure
 
 clean: ## Remove what was built, and caches

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sysconfig
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 
 VideoWriter = Callable[..., Path]
 
@@ -74,3 +77,50 @@ def write_video(tmp_path: Path) -> VideoWriter:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_headers() -> Path:
+    """Folder of ONNX Runtime's C header: $ONNXRUNTIME_INCLUDE_DIR, or fetched from npm into `build/`."""
+    stated = os.environ.get("ONNXRUNTIME_INCLUDE_DIR")
+    if stated:
+        return Path(stated)
+    folder = ROOT / "build" / "onnxruntime"
+    script = ROOT / "scripts" / "fetch_onnxruntime_headers.sh"
+    done = subprocess.run([script, folder], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"building the C library needs ONNX Runtime's header: {done.stderr.strip()}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_library() -> Path:
+    """The shared library that the Python package onnxruntime carries."""
+    (library,) = Path(sysconfig.get_path("purelib"), "onnxruntime", "capi").glob("libonnxruntime.*.[0-9]*")
+    return library
+
+
+@pytest.fixture(scope="session")
+def c_build(
+    onnxruntime_headers: Path, onnxruntime_library: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Build folder of the C library, its tests and examples."""
+    if not (shutil.which("cmake") and shutil.which("cc") and shutil.which("c++")):
+        pytest.skip("building the C library needs cmake, cc and c++")
+    folder = tmp_path_factory.mktemp("cpp")
+    options = ["-DFLOWTELL_BUILD_TESTS=ON", f"-DONNXRUNTIME_INCLUDE_DIR={onnxruntime_headers}"]
+    for command in (
+        ["cmake", "-S", str(ROOT), "-B", str(folder), *options],
+        ["cmake", "--build", str(folder), "--parallel", str(os.cpu_count())],
+    ):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture(scope="session")
+def c_library(c_build: Path) -> Path:
+    """The shared C library."""
+    found = (c_build / "engine/cpp").glob("libflowtell.*")
+    (library,) = [path for path in found if path.suffix in (".so", ".dylib")]
+    return library

@@ -19,6 +19,12 @@ Box = tuple[int, int, int, int]
 _SAME_FACE_IOU = 0.3
 """Overlap from which two candidates are one face: YuNet's own non-maximum suppression uses this value."""
 
+_MAX_CORNER_PX = 1 << 20
+"""How far from the frame's origin a candidate may reach: beyond any frame, and boxes stay 32-bit numbers."""
+
+_MIN_SIDE_PX = 1
+"""Of a candidate: no mean of such candidates is without area."""
+
 _SIGNATURE_SHAPE = (8, 8, 3)
 
 
@@ -104,21 +110,26 @@ def merge_candidates(boxes: NDArray[np.float32], scores: NDArray[np.float32]) ->
         scores: `float32 [N]`.
 
     Returns:
-        Faces, best score first. Boxes that are not finite or have no area are left out.
+        Faces, best score first. Boxes that are not finite, that have a side under 1 px or that reach further
+        than 2**20 px are left out. The sums are rounded once, so that every host and every order gives the
+        same (`docs/decisions/0010-sums-that-are-rounded-once.md`).
     """
     weights = scores.astype(np.float64)
     corners = boxes.astype(np.float64)
-    corners[:, 2:] += corners[:, :2]
-    usable = np.isfinite(corners).all(axis=1) & np.isfinite(weights) & (weights > 0)
-    usable &= (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        # infinities may cancel; a comparison with what is not a number is false
+        corners[:, 2:] += corners[:, :2]
+        usable = (corners[:, 2:] - corners[:, :2] >= _MIN_SIDE_PX).all(axis=1)
+    usable &= (np.abs(corners) <= _MAX_CORNER_PX).all(axis=1) & np.isfinite(weights) & (weights > 0)
     waiting = np.flatnonzero(usable)
     waiting = waiting[np.argsort(-weights[waiting], kind="stable")]
     faces = []
     while waiting.size:
         same = _overlaps(corners[waiting[0]], corners[waiting]) >= _SAME_FACE_IOU
         voters, waiting = waiting[same], waiting[~same]
-        votes = weights[voters, None]
-        left, top, right, bottom = ((corners[voters] * votes).sum(axis=0) / votes.sum()).tolist()
+        total = math.fsum(weights[voters])
+        votes = (corners[voters] * weights[voters, None]).T
+        left, top, right, bottom = (math.fsum(vote) / total for vote in votes)
         faces.append(Face(left, top, right - left, bottom - top, float(weights[voters[0]])))
     return faces
 

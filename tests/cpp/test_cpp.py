@@ -3,77 +3,95 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
+import jsonschema
+import numpy as np
 import pytest
+
+from flowtell import samples
+from flowtell._decode import VideoReader
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = ROOT / "engine/cpp/include/flowtell/flowtell.h"
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-CXX_COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("cmake") and COMPILER and CXX_COMPILER),
-    reason="building the C library needs cmake and a C and C++ compiler",
-)
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, **options: Any) -> str:
     """Run a command and return what it printed; its output is the message where it fails."""
-    done = subprocess.run(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cpp")
-    run("cmake", "-S", ROOT, "-B", folder, "-DFLOWTELL_BUILD_TESTS=ON")
-    run("cmake", "--build", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def library(build: Path) -> Path:
-    found = (build / "engine/cpp").glob("libflowtell.*")
-    (library,) = [path for path in found if path.suffix in (".so", ".dylib")]
-    return library
-
-
-def test_ctest(build: Path) -> None:
-    printed = run("ctest", "--test-dir", build, "--output-on-failure", "--no-tests=error")
+def test_ctest(c_build: Path, onnxruntime_library: Path) -> None:
+    environment = {**os.environ, "FLOWTELL_ONNXRUNTIME": str(onnxruntime_library)}
+    printed = run("ctest", "--test-dir", c_build, "--output-on-failure", "--no-tests=error", env=environment)
     assert "100% tests passed" in printed
+    assert "did not run" not in printed
 
 
-def test_header_opens_with_a_whole_program_that_runs(library: Path, tmp_path: Path) -> None:
+def program_of_the_header() -> str:
     block = re.search(r"^ \*     #include(?:.*\n)+? \*     }\n", HEADER.read_text(), re.MULTILINE)
     assert block, "the header no longer opens with a program"
+    return re.sub(r"^ \*(?:     )?", "", block[0], flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("compiler", "standard"), [("cc", "c99"), ("c++", "c++17")])
+def test_header_is_strict_c_and_cpp(compiler: str, standard: str, tmp_path: Path) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler}")
+    source = tmp_path / ("alone.c" if compiler == "cc" else "alone.cpp")
+    source.write_text("#include <flowtell/flowtell.h>\nint main(void) { return 0; }\n")
+    strict = [f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    run(compiler, *strict, "-I", HEADER.parents[1], "-c", source, "-o", tmp_path / "alone.o")
+
+
+def test_header_opens_with_a_whole_program_that_runs(
+    c_library: Path, onnxruntime_library: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     program = tmp_path / "program.c"
-    program.write_text(re.sub(r"^ \*(?:     )?", "", block[0], flags=re.MULTILINE))
+    program.write_text(program_of_the_header())
     strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     include = ["-I", HEADER.parents[1]]
-    rpath = f"-Wl,-rpath,{library.parent}"
-    run(COMPILER or "cc", *strict, *include, program, library, rpath, "-o", tmp_path / "program")
-    # Y 81 without colour: (298 * (81 - 16) + 128) >> 8 = 76
-    assert re.fullmatch(r"flowtell \d+\.\d+\.\d+: first pixel 76 76 76\n", run(tmp_path / "program"))
+    rpath = f"-Wl,-rpath,{c_library.parent}"
+    run("cc", *strict, *include, program, c_library, rpath, "-o", tmp_path / "program")
+    with VideoReader(samples.natural_path()) as reader:
+        frames = [frame.image for frame in itertools.islice(reader, 20)]
+    raw = tmp_path / "frames.rgb"
+    raw.write_bytes(np.stack(frames).tobytes())
+    environment = {**os.environ, "FLOWTELL_ONNXRUNTIME": str(onnxruntime_library)}
+    with raw.open("rb") as stream:
+        printed = run(tmp_path / "program", tiny_bundle, stdin=stream, env=environment)
+    result = json.loads(printed)
+    jsonschema.validate(result, json.loads(schema_text("result.schema.json")))
+    assert result["state"] == "ok"
+    assert [len(clip["pair_logits"]) for clip in result["faces"][0]["clips"]] == [16]
+
+
+def schema_text(name: str) -> str:
+    return resources.files("flowtell.schemas").joinpath(name).read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("nm"), reason="needs nm for ELF")
-def test_only_the_interface_is_exported(library: Path) -> None:
-    exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).splitlines()}
-    declared = set(re.findall(r"^FLOWTELL_API .*?(flowtell_\w+)\(", HEADER.read_text(), re.MULTILINE))
+def test_only_the_interface_is_exported(c_library: Path) -> None:
+    exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", c_library).splitlines()}
+    declared = set(re.findall(r"^FLOWTELL_API [^;]*?(flowtell_\w+)\(", HEADER.read_text(), re.MULTILINE))
     assert exported == declared
 
 
-def test_last_error_belongs_to_one_thread(library: Path) -> None:
-    api = ctypes.CDLL(str(library))
+def test_last_error_belongs_to_one_thread(c_library: Path) -> None:
+    api = ctypes.CDLL(str(c_library))
     api.flowtell_last_error.restype = ctypes.c_char_p
     seen: list[bytes] = []
 
@@ -86,5 +104,5 @@ def test_last_error_belongs_to_one_thread(library: Path) -> None:
     thread = threading.Thread(target=fail)
     thread.start()
     thread.join()
-    assert seen == [b"", b"The image is NULL; give one."]
+    assert seen == [b"", b"the image is NULL; give one"]
     assert api.flowtell_last_error() == before

@@ -1,4 +1,4 @@
-"""The C library stands alone: its sources include the standard library and each other, nothing else."""
+"""The C library stands alone: it includes the standard library, POSIX, one header of ONNX Runtime, and itself."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ def includes(source: Path) -> list[tuple[str, str]]:
     return re.findall(r"^\s*#\s*include\s*([<\"])([^>\"]+)", source.read_text(), re.MULTILINE)
 
 
+# file -> what it includes besides the standard library: the system and ONNX Runtime have one place each
+BEYOND = {
+    "bundle.cpp": {"fcntl.h", "sys/stat.h", "unistd.h"},
+    "onnxruntime.cpp": {"dlfcn.h"},
+    "onnxruntime.h": {"onnxruntime_c_api.h"},
+}
+
+
 def test_there_is_something_to_look_at() -> None:
-    assert len(SOURCES) >= 4
+    assert len(SOURCES) >= 30
 
 
 def test_own_includes_stay_inside_the_library() -> None:
@@ -30,7 +38,7 @@ def test_own_includes_stay_inside_the_library() -> None:
 def test_other_includes_are_the_standard_library() -> None:
     for source in SOURCES:
         for bracket, name in includes(source):
-            if bracket == "<":
+            if bracket == "<" and name not in BEYOND.get(source.name, ()):
                 # C++'s own headers have neither a folder nor an ending; of C's, these two are needed.
                 assert re.fullmatch(r"[a-z_0-9]+|std(def|int)\.h", name), f"{source.name} includes <{name}>"
 

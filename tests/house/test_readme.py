@@ -89,15 +89,18 @@ def test_python(code: str, scratch: Path) -> None:
 
 
 @pytest.mark.parametrize("code", blocks("c"))
-def test_c(code: str, tmp_path: Path) -> None:
-    if not (shutil.which("cmake") and shutil.which("cc") and shutil.which("c++")):
-        pytest.skip("compiling the README's program needs cmake, cc and c++")
-    library = tmp_path / "build"
-    run(["cmake", "-S", str(ROOT), "-B", str(library), "-DBUILD_SHARED_LIBS=OFF"], tmp_path)
-    run(["cmake", "--build", str(library)], tmp_path)
-    (archive,) = library.rglob("libflowtell.a")
+def test_c(
+    code: str,
+    tmp_path: Path,
+    c_library: Path,
+    onnxruntime_library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     (tmp_path / "program.c").write_text(code)
     include = str(ROOT / "engine/cpp/include")
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-DFLOWTELL_STATIC", "-I", include]
-    run(["cc", *flags, "program.c", str(archive), "-lstdc++", "-o", "program"], tmp_path)
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", include]
+    rpath = f"-Wl,-rpath,{c_library.parent}"
+    run(["cc", *flags, "program.c", str(c_library), rpath, "-o", "program"], tmp_path)
+    (tmp_path / "bundle").symlink_to(ROOT / "tests/bundles/tiny")
+    monkeypatch.setenv("FLOWTELL_ONNXRUNTIME", str(onnxruntime_library))
     run(["./program"], tmp_path)

@@ -43,12 +43,12 @@ bool packing_of(int32_t format, Packing &packing) {
 
 flowtell_status check_plane(const flowtell_image &image, int plane, int64_t row_bytes) {
     if (image.planes[plane] == nullptr) {
-        return fail(FLOWTELL_INVALID_ARGUMENT, "Plane %d of the image is NULL; point it at its first row.", plane);
+        return fail(FLOWTELL_INVALID_ARGUMENT, "plane %d of the image is NULL; point it at its first row", plane);
     }
     if (image.stride_bytes[plane] < row_bytes) {
         return fail(FLOWTELL_INVALID_ARGUMENT,
-                    "The stride of plane %d is %" PRId64 " bytes, but a row takes %" PRId64 "; give the bytes from one "
-                    "row's start to the next.",
+                    "the stride of plane %d is %" PRId64 " bytes, but a row takes %" PRId64 "; give the bytes from one "
+                    "row's start to the next",
                     plane, image.stride_bytes[plane], row_bytes);
     }
     return FLOWTELL_OK;
@@ -79,21 +79,21 @@ void nv12_row(const uint8_t *luma, const uint8_t *chroma, int32_t width, uint8_t
 
 flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_t *rgb, size_t rgb_bytes) {
     if (image == nullptr || rgb == nullptr) {
-        return fail(FLOWTELL_INVALID_ARGUMENT, "The %s is NULL; give one.", image == nullptr ? "image" : "RGB buffer");
+        return fail(FLOWTELL_INVALID_ARGUMENT, "the %s is NULL; give one", image == nullptr ? "image" : "RGB buffer");
     }
     if (image->struct_size < sizeof(flowtell_image)) {
         return fail(FLOWTELL_INVALID_ARGUMENT,
-                    "The image's struct_size is %" PRIu32 "; set it to sizeof(flowtell_image), which is %zu here.",
+                    "the struct_size of the image is %" PRIu32 "; set it to sizeof(flowtell_image), which is %zu here",
                     image->struct_size, sizeof(flowtell_image));
     }
     Packing packing;
     if (!packing_of(image->format, packing)) {
         return fail(FLOWTELL_UNSUPPORTED_FORMAT,
-                    "Pixel format %" PRId32 " is unknown; use one of FLOWTELL_RGB to FLOWTELL_NV12.", image->format);
+                    "pixel format %" PRId32 " is unknown; use one of FLOWTELL_RGB to FLOWTELL_NV12", image->format);
     }
     if (image->width < 1 || image->width > max_side_px || image->height < 1 || image->height > max_side_px) {
         return fail(FLOWTELL_INVALID_ARGUMENT,
-                    "An image of %" PRId32 " x %" PRId32 " px cannot be; each side is 1 to %" PRId32 " px.",
+                    "an image of %" PRId32 " x %" PRId32 " px cannot be; each side is 1 to %" PRId32 " px",
                     image->width, image->height, max_side_px);
     }
     flowtell_status status = check_plane(*image, 0, image->width * packing.bytes_per_pixel);
@@ -107,7 +107,7 @@ flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_t *rgb, size_
     const uint64_t needed_bytes = rgb_row_bytes * static_cast<uint64_t>(image->height);
     if (rgb_bytes < needed_bytes) {
         return fail(FLOWTELL_BUFFER_TOO_SMALL,
-                    "The RGB buffer has %zu bytes and the image takes %" PRIu64 "; enlarge it.", rgb_bytes,
+                    "the RGB buffer has %zu bytes and the image takes %" PRIu64 "; enlarge it", rgb_bytes,
                     needed_bytes);
     }
 

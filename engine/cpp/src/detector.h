@@ -1,0 +1,47 @@
+// A bundle, opened, and what runs its graphs. Immutable: any number of threads may use one.
+#pragma once
+
+#include "clips.h"
+#include "session.h"
+#include "verdict.h"
+
+#include <memory>
+#include <string>
+
+namespace flowtell {
+
+// The scores of one clip.
+struct ClipScores {
+    float clip_logit;
+    std::vector<float> pair_logits;
+};
+
+class Detector {
+  public:
+    // Throws Error.
+    Detector(const std::string &bundle, const char *provider, const std::string &onnxruntime);
+
+    const Bundle &bundle() const noexcept { return bundle_; }
+    const Provider &provider() const noexcept { return provider_; }
+    const std::string &onnxruntime_version() const noexcept { return runtime_->version(); }
+    double threshold() const noexcept { return bundle_.manifest.thresholds.front(); }
+    FaceGraphs face_graphs() const noexcept;
+    size_t clip_bytes(int32_t pairs) const noexcept;
+    size_t flow_values(int32_t pairs) const noexcept;
+
+    // Judges one clip, uint8 [pairs + 1, S, S, 3]; `flow` is NULL or has room for flow_values(pairs). Throws Error.
+    ClipScores score(const uint8_t *clip, int32_t pairs, float *flow) const;
+
+  private:
+    Bundle bundle_;
+    std::shared_ptr<const Runtime> runtime_;
+    Provider provider_;
+    Session detector_, faces_, crop_;
+};
+
+} // namespace flowtell
+
+// What the C interface calls by this name; streams keep the detector alive.
+struct flowtell_detector {
+    std::shared_ptr<const flowtell::Detector> shared;
+};

@@ -1,0 +1,30 @@
+// Reads just enough of an ONNX file to see what it would make a runtime do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace flowtell {
+
+// The bytes are not a well-formed ONNX model, or pass one of the limits in graph_facts.cpp.
+class MalformedGraph : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+struct GraphFacts {
+    std::set<uint64_t> ir_versions;                    // every one stated
+    std::set<std::pair<std::string, uint64_t>> opsets; // of the model and of its local functions
+    std::set<std::string> domains;                     // of all nodes and local functions, subgraphs included
+    std::vector<std::string> external_tensors;         // names of tensors whose data lies outside the file
+};
+
+// Throws MalformedGraph.
+GraphFacts graph_facts_from_bytes(const uint8_t *data, size_t size);
+
+} // namespace flowtell
