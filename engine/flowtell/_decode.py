@@ -7,7 +7,7 @@ draw text.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ._colour import RgbConverter, new_image
 from ._errors import DecodeError
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class VideoReader:
             lasts, with its sound; None where it says neither. It may be wrong.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open `path`.
+    def __init__(
+        self, path: str | os.PathLike[str], place: Callable[[int, int], NDArray[np.uint8]] = new_image
+    ) -> None:
+        """Open `path`; images are written where `place(height, width)` says, `uint8 [height, width, 3]`.
 
         Raises:
             DecodeError: `undecodable` where it is missing, no media file, or has no video; `too_large` where
@@ -96,6 +99,7 @@ class VideoReader:
         self._time_base = float(base) if base else 0.0
         self._start = self._stream.start_time or 0
         self._packets_end_s = 0.0
+        self._rgb_converter = RgbConverter(place)
         self.duration_s = self._stated_duration_s()
 
     def __enter__(self) -> VideoReader:
@@ -209,10 +213,8 @@ class VideoReader:
             yield pictures, damage
 
     def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
-        flags = self._av.video.reformatter.Interpolation
-        exact = flags.BILINEAR | flags.ACCURATE_RND | flags.BITEXACT | flags.FULL_CHR_H_INT
         try:
-            image: NDArray[Any] = picture.to_ndarray(format="rgb24", interpolation=exact)
+            return self._rgb_converter.convert(picture)
         except MemoryError as error:
             raise _out_of_memory() from error
         except (self._av.error.FFmpegError, ValueError) as error:
@@ -220,8 +222,6 @@ class VideoReader:
             raise DecodeError(
                 "undecodable", f"its pixel format {kind} cannot be converted: {_words(error)}"
             ) from error
-        quarter_turns = round(picture.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, quarter_turns))
 
 
 def require_file(path: str | os.PathLike[str]) -> None:

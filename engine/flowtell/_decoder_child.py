@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._decode import Frame, VideoReader
+from ._decode import VideoReader
 from ._decoder_protocol import (
     MAX_PAYLOAD_BYTES,
     READY_WORDS,
@@ -44,6 +45,10 @@ __all__ = ["main"]
 
 _OPEN_FILES = 16
 """The socket, the ring, the video, and what the system's libraries open for a moment."""
+
+
+class _CancelledError(Exception):
+    """The caller has closed the file."""
 
 
 class _FreeSlots:
@@ -72,15 +77,15 @@ class _FreeSlots:
             self._cancelled = True
             self._changed.notify()
 
-    def take(self, frame_bytes: int) -> int | None:
-        """Return a slot for a frame once one is free; None where the file has been cancelled."""
+    def take(self, frame_bytes: int) -> int:
+        """Return a slot for a frame once one is free; raise _CancelledError where nobody wants it."""
         usable = slots_for(frame_bytes)
         with self._changed:
             while not self._cancelled:
                 if SLOTS - len(self._free) < usable:
                     return self._free.pop()
                 self._changed.wait()
-        return None
+        raise _CancelledError
 
 
 class _Decoder:
@@ -90,6 +95,7 @@ class _Decoder:
         self._slots = _FreeSlots()
         self._requests: queue.SimpleQueue[OpenRequest | None] = queue.SimpleQueue()
         self._at_rest_bytes = 0
+        self._latest_slot = 0
 
     def serve(self) -> None:
         """Decode one file after the other, until the caller is gone."""
@@ -130,23 +136,24 @@ class _Decoder:
         allowance = _CpuAllowance(request.cpu_s)
         _limit(resource.RLIMIT_AS, self._at_rest_bytes + request.memory_bytes)
         try:
-            with VideoReader(os.fsdecode(request.path)) as reader:
+            with VideoReader(os.fsdecode(request.path), self._place) as reader:
                 self._send(Kind.OPENED, pack_duration(reader.duration_s))
                 for frame in reader:
-                    slot = self._slots.take(frame.image.nbytes)
-                    if slot is None:
-                        return
-                    self._send(Kind.FRAME, self._put(slot, frame).pack())
+                    height, width, _ = frame.image.shape
+                    notice = FrameNotice(self._latest_slot, height, width, frame.time_s)
+                    self._send(Kind.FRAME, notice.pack())
                     allowance.renew()
             self._send(Kind.ENDED)
+        except _CancelledError:
+            return
         except DecodeError as error:
             self._send(Kind.FAILED, Failure(error.state, str(error)).pack())
 
-    def _put(self, slot: int, frame: Frame) -> FrameNotice:
-        image = frame.image
-        place = np.frombuffer(self._ring, np.uint8, image.nbytes, slot * SLOT_BYTES)
-        place.reshape(image.shape)[...] = image
-        return FrameNotice(slot, image.shape[0], image.shape[1], frame.time_s)
+    def _place(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the memory of a free slot, once there is one, as an image of this size."""
+        self._latest_slot = self._slots.take(3 * height * width)
+        place = np.frombuffer(self._ring, np.uint8, 3 * height * width, self._latest_slot * SLOT_BYTES)
+        return place.reshape(height, width, 3)
 
     def _send(self, kind: Kind, payload: bytes = b"") -> None:
         self._connection.sendall(pack(kind, payload))
