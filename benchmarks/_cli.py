@@ -32,6 +32,10 @@ def main(argv):
         return _compare(words[1:])
     if words[:1] == ["report"]:
         return _report(words[1:])
+    if words[:1] == ["contenders"]:
+        from flowtell.benchmarks._cli_contenders import contenders_main
+
+        return contenders_main(words[1:])
     return _bench(words)
 
 
@@ -220,7 +224,8 @@ def _parser():
         epilog=f"Exit code: 0 the run is VALID, 1 it is not, 2 wrong usage. A run is valid where its outputs "
         f"are right, rounds lie within {RULES.steady:.0%} of their median, the machine itself within "
         f"{RULES.machine:.0%}, and there are queries enough for the percentile. "
-        "'flowtell bench compare A B' compares two results, 'flowtell bench report' draws them.",
+        "'flowtell bench compare A B' compares two results, 'flowtell bench report' draws them, and "
+        "'flowtell bench contenders' runs the engine beside what one would use instead.",
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="folder of a bundle (default: the packaged one)")

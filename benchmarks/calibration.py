@@ -11,7 +11,7 @@ import numpy as np
 
 from flowtell.benchmarks.statistics import quantile
 
-__all__ = ["Ceilings", "calibrate", "measure_ceilings"]
+__all__ = ["GEMM_SIZES", "Ceilings", "calibrate", "gemm", "measure_ceilings"]
 
 KERNEL_SIZE = 768
 KERNEL_RUNS = 15
@@ -38,27 +38,25 @@ class Ceilings:
     copy_gb_per_s: float
 
 
+def gemm(size):
+    """Return a function that multiplies two float32 matrices of `size` rows and columns, on every core."""
+    a, b = np.random.default_rng(0).normal(size=(2, size, size)).astype(np.float32)
+    return lambda: a @ b
+
+
 def calibrate():
     """Return the median time of the fixed kernel, in milliseconds."""
-    a, b = _matrices(KERNEL_SIZE)
-    return _median_ms(lambda: a @ b, KERNEL_RUNS)
+    return _median_ms(gemm(KERNEL_SIZE), KERNEL_RUNS)
 
 
 def measure_ceilings():
     """Return the `Ceilings` of this machine; takes about a second."""
-    rates = {}
-    for size in GEMM_SIZES:
-        a, b = _matrices(size)
-        rates[size] = 2e-6 * size**3 / _median_ms(lambda a=a, b=b: a @ b, CEILING_RUNS)
+    rates = {size: 2e-6 * size**3 / _median_ms(gemm(size), CEILING_RUNS) for size in GEMM_SIZES}
     best = max(rates, key=rates.get)
     source = np.ones(COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     copy_ms = _median_ms(lambda: np.copyto(target, source), CEILING_RUNS)
     return Ceilings(round(rates[best], 1), best, round(2e-6 * COPY_BYTES / copy_ms, 1))
-
-
-def _matrices(size):
-    return np.random.default_rng(0).normal(size=(2, size, size)).astype(np.float32)
 
 
 def _median_ms(run, runs):

@@ -4,9 +4,32 @@ import base64
 import html
 import io
 
-__all__ = ["html_page", "picture"]
+__all__ = ["contest_picture", "html_page", "picture"]
 
-_VALID, _INVALID = "#2a6f97", "#c44536"
+_VALID, _INVALID, _OTHER = "#2a6f97", "#c44536", "#8d99ae"
+
+
+def contest_picture(entries):
+    """Return a PNG, as bytes, of a contest: pairs a second, the fastest on top, with quartiles.
+
+    Args:
+        entries: `contest.Entry` of each contender, the first of them ours.
+    """
+    ran = sorted((e for e in entries if e.pairs_per_s), key=lambda e: e.pairs_per_s)
+    pyplot = _pyplot()
+    figure, axis = pyplot.subplots(figsize=(9, 0.8 + 0.5 * len(ran)), layout="constrained")
+    for place, entry in enumerate(ran):
+        scale = entry.pairs_per_s * entry.median_ms
+        slow, fast = (scale / quartile for quartile in reversed(entry.quartiles_ms))
+        spread = [[entry.pairs_per_s - slow], [fast - entry.pairs_per_s]]
+        colour = _VALID if entry is entries[0] else _OTHER
+        hatch = None if entry.same_output else "///"
+        axis.barh(
+            place, entry.pairs_per_s, xerr=spread, color=colour, hatch=hatch, edgecolor="white", height=0.7
+        )
+    axis.set_yticks(range(len(ran)), [entry.name for entry in ran])
+    axis.set_xlabel("frame pairs a second, median and quartiles (hatched: another method, other outputs)")
+    return _png(pyplot, figure)
 
 
 def picture(reports):
@@ -15,20 +38,13 @@ def picture(reports):
     Args:
         reports: dict of a result's name to the report that `flowtell bench` wrote.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
     _draw_rates(axes[0, 0], reports)
     _draw_latencies(axes[0, 1], reports)
     _draw_roofline(axes[1, 0], reports)
     _draw_cold_start(axes[1, 1], reports)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
-    return buffer.getvalue()
+    return _png(pyplot, figure)
 
 
 def html_page(reports, png):
@@ -48,6 +64,22 @@ def html_page(reports, png):
         "<table><tr><th>result<th>scenario<th>clips/s<th>pairs/s<th>p50, ms<th>p90 at most<th>p99 at most"
         f"<th>of the GEMM ceiling<th>counts?</tr>\n{rows}</table></html>\n"
     )
+
+
+def _pyplot():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _png(pyplot, figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    pyplot.close(figure)
+    return buffer.getvalue()
 
 
 def _row(name, report):

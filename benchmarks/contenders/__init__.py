@@ -1,0 +1,72 @@
+"""What a user would run instead, one file each: contenders judge the same face clips as the engine.
+
+Each module has `NAME`, `SUMMARY`, `SAME_OUTPUT` (whether it must give the engine's outputs, within
+tolerance, or is another method whose outputs are its own) and `open_contender(arena)`. That returns a
+function from clips, uint8 `[T+1, S, S, 3]` each, to a list of outputs, float32 `[T + 1]`: the logits of the
+pairs, then of the clip. It raises `MissingError` where something it needs is not installed.
+"""
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+__all__ = ["CONTENDERS", "Arena", "MissingError", "load_contender", "mean_output"]
+
+CONTENDERS = (
+    "flowtell_cpu",
+    "keras_pairs",
+    "keras_clips",
+    "tensorflow_xla",
+    "onnxruntime_plain",
+    "openvino_plain",
+    "dis_flow",
+    "mesonet",
+)
+"""Modules of this package; the first is ours, which the others are compared with."""
+
+
+class MissingError(Exception):
+    """A contender cannot run here; the message says what it needs."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What contenders start from.
+
+    Attributes:
+        bundle: folder of the bundle whose weights all of them use.
+        threads: how many cores each may use.
+        mesonet: HDF5 file with MesoNet's weights, or None.
+    """
+
+    bundle: Path
+    threads: int
+    mesonet: Path | None = None
+
+    @cached_property
+    def models(self):
+        """The bundle's Keras models, as `flowtell.export.TrainedModels`; built once."""
+        from flowtell.export import keras_from_bundle
+
+        return keras_from_bundle(self.bundle)
+
+    @cached_property
+    def plain_graphs(self):
+        """The flow network and the classifier as tf2onnx leaves them, as bytes; converted once."""
+        from flowtell.benchmarks.plain_graphs import plain_graphs
+
+        return plain_graphs(self.models)
+
+
+def load_contender(name):
+    """Return the module of a contender, one of `CONTENDERS`."""
+    return importlib.import_module(f"flowtell.benchmarks.contenders.{name}")
+
+
+def mean_output(pair_logits):
+    """Return the output of a clip whose logit is the mean of its pairs', float32 `[T + 1]`."""
+    import numpy as np
+
+    logits = np.asarray(pair_logits, np.float32).reshape(-1)
+    return np.append(logits, logits.mean(dtype=np.float32))
