@@ -41,9 +41,13 @@ def main(argv):
 
 def _bench(words):
     args = _parser().parse_args(words)
-    detector = flowtell.Detector.open(args.bundle, provider=args.provider, threads=args.threads)
-    if args.reference == "cpu" and detector.provider == "CPUExecutionProvider":
-        raise flowtell.InputError("the cpu provider is not compared with itself: use --reference keras")
+    detector = flowtell.Detector.open(
+        args.bundle, provider=args.provider, precision=args.precision, threads=args.threads
+    )
+    if args.reference == "cpu" and (detector.provider, args.precision) == ("CPUExecutionProvider", "fp32"):
+        raise flowtell.InputError(
+            "the cpu provider in fp32 is not compared with itself: use --reference keras"
+        )
     from flowtell.benchmarks.accuracy import compare_outputs
     from flowtell.benchmarks.detector_system import DetectorSystem, clip_outputs, sample_clips
 
@@ -54,7 +58,7 @@ def _bench(words):
     got = [clip_outputs(detector, clip) for clip in clips]
     lone_s = (time.perf_counter() - begun_s) / len(clips)
     threshold = detector.bundle.manifest.thresholds[0].fake_probability
-    accuracy = compare_outputs(wanted, got, "fp32", threshold, name)
+    accuracy = compare_outputs(wanted, got, detector.precision, threshold, name)
     print(_accuracy_line(accuracy))
     if not accuracy.passed:
         print("INVALID: wrong outputs, so nothing was timed")
@@ -244,6 +248,7 @@ def _parser():
         "--pairs", type=_positive(int), metavar="T", help="frame pairs of a face clip (default: the bundle's)"
     )
     add("--provider", default="auto", metavar="P", help="what to run on (default: auto)")
+    add("--precision", default="fp32", metavar="Q", help="what the detector computes in (default: fp32)")
     add("--threads", type=_positive(int), metavar="N", help="clips judged at a time (default: all cores)")
     add("--rounds", type=_positive(int), default=5, metavar="N", help="rounds; server has one (default: 5)")
     add("--duration", type=_positive(float), default=10.0, metavar="S", help="seconds a round (default: 10)")

@@ -69,15 +69,15 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
     load, rounds = timed.load, timed.rounds
     manifest = detector.bundle.manifest
     pairs = len(clips[0]) - 1
-    wrong = count_wrong(rounds, wanted, "fp32")
+    wrong = count_wrong(rounds, wanted, detector.precision)
     reasons = reasons_against(load, rounds, timed.calibrations_ms, wrong)
     rates = [r.samples_per_s for r in rounds]
     ceilings = measure_ceilings()
-    graph = (Path(detector.bundle.path) / manifest.graphs["detector"]["fp32"].file).read_bytes()
+    graph = (Path(detector.bundle.path) / manifest.graphs["detector"][detector.precision].file).read_bytes()
     cost = graph_cost(graph, {"clips": clips[0][None]})
     rate = quantile(rates, 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        cold = cold_start(detector.bundle.path, provider, clips[0], Path(folder))
+        cold = cold_start(detector.bundle.path, provider, detector.precision, clips[0], Path(folder))
     return {
         "schema": REPORT_SCHEMA,
         "kind": "flowtell bench",
@@ -96,7 +96,7 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
         "cold_start": cold,
         "bundle": {"name": manifest.name, "sha256": detector.bundle.sha256},
         "provider": detector.provider,
-        "precision": "fp32",
+        "precision": detector.precision,
         "threads": detector.threads,
         "machine": machine_context(),
     }

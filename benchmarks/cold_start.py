@@ -14,7 +14,7 @@ begun = time.perf_counter()
 import numpy
 import flowtell
 imported = time.perf_counter()
-detector = flowtell.Detector.open(sys.argv[1], provider=sys.argv[2])
+detector = flowtell.Detector.open(sys.argv[1], provider=sys.argv[2], precision=sys.argv[4])
 opened = time.perf_counter()
 detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
 first = time.perf_counter()
@@ -36,7 +36,7 @@ print(json.dumps({
 """
 
 
-def cold_start(bundle_folder, provider, clip, folder):
+def cold_start(bundle_folder, provider, precision, clip, folder):
     """Return a dict: `import_ms`, `open_ms`, `first_clip_ms`, `second_clip_ms` and `peak_memory_mb`.
 
     The files are warm in the system's cache: what is cold is the process.
@@ -44,6 +44,7 @@ def cold_start(bundle_folder, provider, clip, folder):
     Args:
         bundle_folder: of the bundle.
         provider: name of the provider.
+        precision: that the detector computes in.
         clip: uint8 `[T+1, S, S, 3]`.
         folder: a scratch folder.
 
@@ -52,7 +53,7 @@ def cold_start(bundle_folder, provider, clip, folder):
     """
     path = folder / "clip.npy"
     np.save(path, clip)
-    command = [sys.executable, "-c", _PROGRAM, str(bundle_folder), provider, str(path)]
+    command = [sys.executable, "-c", _PROGRAM, str(bundle_folder), provider, str(path), precision]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(
