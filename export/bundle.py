@@ -14,7 +14,7 @@ from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
 from flowtell.export.graphs import classifier_graph, detector_graph, flow_graph
 from flowtell.export.storage import STORAGE_PLANS
-from flowtell.export.trained_models import TrainedModels
+from flowtell.export.trained_models import TrainedModels, models_from_graph
 
 __all__ = ["export_classifier", "export_flow", "facts_from_bundle", "keras_from_bundle", "write_bundle"]
 
@@ -67,7 +67,7 @@ def keras_from_bundle(folder: Path) -> TrainedModels:
     """
     data = Bundle.open(folder).read_graph("detector")
     try:
-        return TrainedModels.from_graph(onnx.load_model_from_string(data))
+        return models_from_graph(onnx.load_model_from_string(data))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = error if isinstance(error, InputError) else f"its settings are malformed: {error!r}"
         raise InputError(f"no Keras models can be rebuilt from the bundle '{folder}': {reason}") from error

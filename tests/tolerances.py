@@ -45,6 +45,12 @@ TOLERANCES: dict[str, Tolerance] = {
         2e-6, "", "sums of up to 64 products of order one, in float32 and another order"
     ),
     "colour_wheel_levels": Tolerance(2, "levels", "the published wheel rounds its table and its result down"),
+    "lossless_resize_levels": Tolerance(
+        1e-3, "levels", "weights of a bilinear look-up of up to 255 levels, in float32 and another order"
+    ),
+    "reference_probability": Tolerance(
+        1e-5, "", "a tiny model in Keras and in ONNX Runtime, by way of a record file, in float32"
+    ),
     "resize_ramp": Tolerance(1e-4, "", "float32 sums of two weighted values up to 64"),
     "batched_keras_logit": Tolerance(
         1e-4, "", "another batch size takes another path through the convolutions"

@@ -15,6 +15,7 @@ from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_b
 from flowtell.export.bundle_facts import BundleFacts
 from flowtell.export.model_folder import read_model_folder, write_model_folder
 from flowtell.export.tiny import tiny_models, write_tiny_bundle
+from flowtell.export.trained_models import models_from_graph
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,7 @@ def test_flow_of_odd_sizes_agrees_with_keras(models, tiny_graphs):
     session = onnxruntime.InferenceSession(
         tiny_graphs["flow"].SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    rebuilt = type(models).from_graph(tiny_graphs["detector"])
+    rebuilt = models_from_graph(tiny_graphs["detector"])
     blocks = np.random.default_rng(0).integers(0, 256, (2, 1, 9, 11, 3), dtype=np.uint8)
     first, second = blocks.repeat(13, axis=2).repeat(17, axis=3)
     (flow,) = session.run(["flow"], {"image1": first, "image2": second})

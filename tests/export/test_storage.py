@@ -12,7 +12,7 @@ from tolerances import TOLERANCES
 from flowtell import InputError
 from flowtell.export.graphs import detector_graph
 from flowtell.export.storage import bind_weights, compact_storage, float32_storage, stored_weights
-from flowtell.export.trained_models import TrainedModels
+from flowtell.export.trained_models import models_from_graph
 
 
 def all_int8(path, weight):
@@ -55,7 +55,7 @@ def test_int8_is_within_half_a_step_of_each_output_channel(models):
 @pytest.mark.parametrize("storage", [compact_storage, all_int8, all_fp16])
 def test_runtime_computes_with_the_very_values_that_are_read_back(models, storage):
     stored = detector_graph(models, storage)
-    rebuilt = TrainedModels.from_graph(stored)
+    rebuilt = models_from_graph(stored)
     widened = detector_graph(rebuilt, float32_storage)
     clips = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64, 3), dtype=np.uint8)
     outputs = []
@@ -85,7 +85,7 @@ def test_refuses_graphs_of_other_origin():
     with pytest.raises(InputError, match="not written by"):
         stored_weights(onnx.ModelProto())
     with pytest.raises(InputError, match="not written by"):
-        TrainedModels.from_graph(onnx.ModelProto())
+        models_from_graph(onnx.ModelProto())
 
 
 def test_a_graph_with_a_weight_removed_is_refused(models):

@@ -6,6 +6,7 @@ from flowtell.training.models.classifier import (
     build_classifier,
     load_imagenet_weights,
 )
+from flowtell.training.models.clip_lstm import ClipHeadConfig, ClipLSTM, build_clip_head
 from flowtell.training.models.cost_volume import CostVolume
 from flowtell.training.models.detector import FlowDetector, build_detector
 from flowtell.training.models.flow_image import FLOW_ENCODINGS, BilinearResize, FlowImage
@@ -16,6 +17,7 @@ from flowtell.training.models.pwcnet import (
     PWCNet,
     build_flow_network,
 )
+from flowtell.training.models.trained_models import JoinSettings, TrainedModels, weight_variables
 from flowtell.training.models.warp import Warp, backward_warp
 
 __all__ = [
@@ -24,16 +26,22 @@ __all__ = [
     "FLOW_PRESETS",
     "BilinearResize",
     "ClassifierConfig",
+    "ClipHeadConfig",
+    "ClipLSTM",
     "CostVolume",
     "FlowClassifier",
     "FlowDetector",
     "FlowImage",
     "FlowNetworkConfig",
+    "JoinSettings",
     "PWCNet",
+    "TrainedModels",
     "Warp",
     "backward_warp",
     "build_classifier",
+    "build_clip_head",
     "build_detector",
     "build_flow_network",
     "load_imagenet_weights",
+    "weight_variables",
 ]

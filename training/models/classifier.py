@@ -136,10 +136,23 @@ class FlowClassifier(keras.Model):
 
     def judge_flat(self, flat, training=False):
         """Return logits `[N]` from what the head sees."""
+        return self.judge_hidden(self.hidden_features(flat, training=training), training=training)
+
+    def hidden_features(self, flat, training=False):
+        """Return the output of the last dense layer before the logit, `[N, D]`, from what the head sees."""
         x = flat
         for dense in self.hidden:
             x = dense(self.dropout(x, training=training))
-        return ops.reshape(self.logit(self.dropout(x, training=training)), (-1,))
+        return x
+
+    def judge_hidden(self, hidden, training=False):
+        """Return logits `[N]` from the output of the last dense layer."""
+        return ops.reshape(self.logit(self.dropout(hidden, training=training)), (-1,))
+
+    @property
+    def hidden_width(self):
+        """D, the width of `hidden_features`."""
+        return self.logit.kernel.shape[0]
 
     def _preprocess(self, images):
         if self.config.preprocessing == "raw_rgb":

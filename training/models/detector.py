@@ -13,8 +13,9 @@ class FlowDetector(keras.Model):
     """PWC-Net, flow image and classifier over face clips.
 
     `call(clips)` takes uint8 `[B, T+1, S, S, 3]` RGB and returns a dict: `pair_logits` float32 `[B, T]`,
-    `clip_logit` float32 `[B]` (their mean) and `flow` float32 `[B, T, S/4, S/4, 2]` in px of the crop. Each
-    frame is encoded once. Logits are divided by the calibration temperature.
+    `clip_logit` float32 `[B]` (of the temporal head, or the mean of the pairs' where there is none) and
+    `flow` float32 `[B, T, S/4, S/4, 2]` in px of the crop. Each frame is encoded once. Logits are divided by
+    the calibration temperature. `step` takes one pair at a time.
 
     Args:
         network: a `PWCNet`.
@@ -22,18 +23,19 @@ class FlowDetector(keras.Model):
         encoding: of the flow image.
         crop_size: S, a multiple of 64.
         temperature: calibration temperature.
+        clip_head: a `ClipLSTM` over the pairs of a clip, or None.
 
     Raises:
         ValueError: if S is no multiple of 64 or the layouts differ.
     """
 
-    def __init__(self, network, classifier, encoding, crop_size, temperature=1.0, **kwargs):
+    def __init__(self, network, classifier, encoding, crop_size, temperature=1.0, clip_head=None, **kwargs):
         super().__init__(**kwargs)
         if crop_size % 64:
             raise ValueError(f"crop_size must be a multiple of 64 (six halvings), not {crop_size}")
         if network.data_format != classifier.data_format:
             raise ValueError("the flow network and the classifier must have the same data_format")
-        self.network, self.classifier = network, classifier
+        self.network, self.classifier, self.clip_head = network, classifier, clip_head
         self.flow_image = FlowImage(encoding, network.data_format, name="flow_image")
         self.crop_size, self.temperature = crop_size, temperature
 
@@ -52,17 +54,54 @@ class FlowDetector(keras.Model):
             first.append(ops.reshape(by_clip[:, :-1], (-1, *shape)))
             second.append(ops.reshape(by_clip[:, 1:], (-1, *shape)))
         flow = self.network.decode(first, second)[-1] * FLOW_DIVISOR
-        logits = self.classifier(self.flow_image(flow)) * (1.0 / self.temperature)
+        hidden = self._hidden_features(flow)
+        pair_logits = ops.reshape(self._calibrated(self.classifier.judge_hidden(hidden)), (-1, pairs))
         if self.network.data_format == "channels_first":
             flow = ops.transpose(flow, (0, 2, 3, 1))
-        pair_logits = ops.reshape(logits, (-1, pairs))
+        if self.clip_head is None:
+            clip_logit = ops.mean(pair_logits, axis=1)
+        else:
+            by_clip = ops.reshape(hidden, (-1, pairs, self.classifier.hidden_width))
+            clip_logit = self._calibrated(self.clip_head(by_clip))
         return {
             "pair_logits": pair_logits,
-            "clip_logit": ops.mean(pair_logits, axis=1),
+            "clip_logit": clip_logit,
             "flow": ops.reshape(flow, (-1, pairs, size // 4, size // 4, 2)),
         }
 
+    def initial_state(self, batch):
+        """Return what `step` needs before a clip's first pair.
 
-def build_detector(network, classifier, encoding, crop_size=256, temperature=1.0):
-    """Join a flow network and a classifier; arguments and errors as for `FlowDetector`."""
-    return FlowDetector(network, classifier, encoding, crop_size, temperature, name="detector")
+        Raises:
+            ValueError: where there is no temporal head.
+        """
+        if self.clip_head is None:
+            raise ValueError("only a model with a temporal head keeps a state: train a cnn_lstm")
+        return self.clip_head.initial_state(batch)
+
+    def step(self, pair, state):
+        """Judge one more pair of each clip; `channels_last` models only.
+
+        Args:
+            pair: uint8 `[B, 2, S, S, 3]` RGB; its first frame is the last one of the pair before.
+            state: from `initial_state` or the last `step`.
+
+        Returns:
+            (clip logits `[B]` of what has been seen so far, the new state).
+        """
+        first, second = (ops.cast(pair[:, k], "float32") for k in (0, 1))
+        hidden = self._hidden_features(self.network(first, second)[-1] * FLOW_DIVISOR)
+        logits, state = self.clip_head.step(hidden, state)
+        return self._calibrated(logits), state
+
+    def _hidden_features(self, flow):
+        frozen = self.classifier.frozen_features(self.flow_image(flow))
+        return self.classifier.hidden_features(self.classifier.flat_features(frozen))
+
+    def _calibrated(self, logits):
+        return logits * (1.0 / self.temperature)
+
+
+def build_detector(network, classifier, encoding, crop_size=256, temperature=1.0, clip_head=None):
+    """Join a flow network, a classifier and maybe a temporal head; arguments as for `FlowDetector`."""
+    return FlowDetector(network, classifier, encoding, crop_size, temperature, clip_head, name="detector")

@@ -1,0 +1,67 @@
+"""The original's demo: the same verdict as the engine on equal input, and its own way on a video."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tolerances import TOLERANCES
+
+import flowtell
+from flowtell import InputError, samples
+from flowtell.export import keras_from_bundle
+from flowtell.export.bundle import facts_from_bundle
+from flowtell.export.model_folder import write_model_folder
+from flowtell.training.reference import judge_crops, judge_video, main
+
+
+@pytest.fixture(scope="module")
+def models(tiny_bundle):
+    return keras_from_bundle(tiny_bundle)
+
+
+def test_on_the_engines_crops_it_says_what_the_engine_says(models, tiny_bundle):
+    clip = next(flowtell.iter_face_clips(samples.natural_path(), tiny_bundle)).frames
+    scores = flowtell.Detector.open(tiny_bundle).score_clips(clip[None])
+    verdict = judge_crops([clip], models)
+    want = 1 / (1 + np.exp(-scores.pair_logits[0].astype(float)))
+    assert (
+        np.abs(np.array(verdict.pair_probabilities) - want).max() <= TOLERANCES["reference_probability"].value
+    )
+    assert verdict.fake_probability == pytest.approx(np.mean(verdict.pair_probabilities))
+    assert verdict.verdict == ("Fake" if verdict.fake_probability > 0.5 else "Original")
+
+
+def test_a_video_goes_the_demos_way(models, tmp_path, tiny_bundle, capsys):
+    facts, papers = facts_from_bundle(tiny_bundle)
+    write_model_folder(tmp_path / "model", models, facts, papers)
+    video = str(samples.natural_path())
+    assert main([video, "--model", str(tmp_path / "model"), "--pairs", "3"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["frames"] == printed["faces"] == 4
+    assert len(printed["pair_probabilities"]) == 3
+    assert set(printed["timing_ms"]) == {"frames", "crop", "flow", "records", "predict"}
+
+
+def test_no_face_is_no_number(models, write_video):
+    grey = write_video("grey.mp4", [np.full((96, 96, 3), 9 * k, np.uint8) for k in range(4)])
+    verdict = judge_video(grey, models)
+    assert (verdict.verdict, verdict.fake_probability, verdict.faces) == ("No face", None, 0)
+
+
+def test_what_is_no_video_is_one_sentence(models, tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    with pytest.raises(InputError, match="cannot be opened as a video"):
+        judge_video(path, models)
+
+
+def test_a_folder_without_a_model_is_wrong_usage(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flowtell.training.reference", "x.mp4", "--model", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "give a model folder that training wrote" in done.stderr

@@ -1,0 +1,100 @@
+"""Model folders: what training leaves, and export and evaluation read.
+
+A model folder holds
+
+* ``flow.weights.h5``, ``classifier.weights.h5`` and, where the model has a temporal head,
+  ``clip_head.weights.h5``: what Keras's ``save_weights`` writes of each;
+* ``model.json``: ``format`` (1), the models' settings (what ``TrainedModels.to_dict`` gives) and ``facts``:
+  what the bundle's manifest is to say beside its graphs (the fields of ``flowtell.export.BundleFacts``);
+* ``MODEL_CARD.md``, ``LICENSE`` and ``NOTICE``, which go into the bundle as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+
+from flowtell import InputError
+from flowtell.training.models.trained_models import TrainedModels
+
+__all__ = ["PAPERS", "read_models", "write_models"]
+
+FORMAT = 1
+DESCRIPTION_NAME = "model.json"
+# What a reader of a model is owed besides its weights.
+PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
+
+
+def write_models(
+    folder: Path, models: TrainedModels, facts: Mapping[str, object], papers: Mapping[str, str]
+) -> None:
+    """Write a model folder; made if need be, files of the same names are replaced, ``model.json`` last.
+
+    Args:
+        folder: where to.
+        models: the trained models.
+        facts: what the bundle's manifest is to say beside its graphs, as JSON can hold it.
+        papers: file name to text for ``MODEL_CARD.md``, ``LICENSE`` and ``NOTICE``.
+
+    Raises:
+        InputError: a paper is missing.
+    """
+    missing = [name for name in PAPERS if name not in papers]
+    if missing:
+        raise InputError(f"a model folder needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DESCRIPTION_NAME).unlink(missing_ok=True)
+    for name, model in _weight_files(models).items():
+        model.save_weights(folder / name)
+    for name in PAPERS:
+        (folder / name).write_text(papers[name], encoding="utf-8")
+    described = {"format": FORMAT, **models.to_dict(), "facts": facts}
+    text = json.dumps(described, indent=2, ensure_ascii=False)
+    (folder / DESCRIPTION_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_models(folder: Path) -> tuple[TrainedModels, dict]:
+    """Read a model folder; return the models and the facts, as ``model.json`` has them.
+
+    Raises:
+        InputError: a file is missing, ``model.json`` is not what this version writes, or weights do not fit.
+    """
+    path = folder / DESCRIPTION_NAME
+    described = _description(path)
+    try:
+        models = TrainedModels.from_dict(described)
+        facts = dict(described["facts"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"'{path}' does not describe a model: {error!r}") from error
+    for name, model in _weight_files(models).items():
+        _require_file(folder / name)
+        try:
+            model.load_weights(folder / name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"'{folder / name}' does not fit {DESCRIPTION_NAME}: {error}") from error
+    return models, facts
+
+
+def _weight_files(models: TrainedModels) -> dict[str, keras.Model]:
+    files = {"flow.weights.h5": models.network, "classifier.weights.h5": models.classifier}
+    return files if models.clip_head is None else {**files, "clip_head.weights.h5": models.clip_head}
+
+
+def _description(path: Path) -> dict:
+    _require_file(path)
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"'{path}' is not JSON: {error}") from error
+    found = described.get("format") if isinstance(described, dict) else None
+    if found != FORMAT:
+        raise InputError(f"'{path}' has format {found!r}; this flowtell reads format {FORMAT}: train again")
+    return described
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"there is no '{path}': give a model folder that training wrote, or a bundle")
