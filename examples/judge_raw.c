@@ -47,7 +47,7 @@ static int judge(flowtell_stream *stream, int32_t width, int32_t height, double 
 }
 
 int main(int argc, char **argv) {
-    flowtell_options options = {sizeof options, argc > 1 ? argv[1] : NULL, "auto", NULL};
+    flowtell_options options = {sizeof options, argc > 1 ? argv[1] : NULL, "auto", "fp32", NULL};
     flowtell_detector *detector = NULL;
     flowtell_stream *stream = NULL;
     const int32_t width = argc == 5 ? atoi(argv[2]) : 0, height = argc == 5 ? atoi(argv[3]) : 0;

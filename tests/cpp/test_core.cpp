@@ -27,7 +27,7 @@ int failures = 0;
     } while (0)
 
 std::string sha256_of(const std::string &text) {
-    return flowtell::sha256_hex(reinterpret_cast<const uint8_t *>(text.data()), text.size());
+    return flowtell_core::sha256_hex(reinterpret_cast<const uint8_t *>(text.data()), text.size());
 }
 
 // NIST, "Examples with Intermediate Values" for SHA-256, and the long message of SHA-2's first test suite; the lengths
@@ -48,9 +48,9 @@ void test_sha256() {
 
 bool is_refused(const std::string &text) {
     try {
-        flowtell::json_from_text(text);
+        flowtell_core::json_from_text(text);
         return false;
-    } catch (const flowtell::JsonError &) {
+    } catch (const flowtell_core::JsonError &) {
         return true;
     }
 }
@@ -108,12 +108,12 @@ void test_json_is_strict() {
 }
 
 void test_json_values() {
-    using Kind = flowtell::JsonValue::Kind;
-    const flowtell::JsonValue value =
-        flowtell::json_from_text(" {\"a\": [1, -2.5e1, true, null], \"\\u00e9\\ud83d\\ude00\\n\": \"\\\"\\/\", "
-                                 "\"big\": 1e999, \"tiny\": -1e-999,"
-                                 "\"long\": 0." +
-                                 std::string(400, '0') + "1, \"int\": 123456789012345678901234567890} ");
+    using Kind = flowtell_core::JsonValue::Kind;
+    const flowtell_core::JsonValue value =
+        flowtell_core::json_from_text(" {\"a\": [1, -2.5e1, true, null], \"\\u00e9\\ud83d\\ude00\\n\": \"\\\"\\/\", "
+                                      "\"big\": 1e999, \"tiny\": -1e-999,"
+                                      "\"long\": 0." +
+                                      std::string(400, '0') + "1, \"int\": 123456789012345678901234567890} ");
     CHECK(value.members.size() == 6);
     CHECK(value.find("a")->items[0].kind == Kind::integer && value.find("a")->items[0].integer == 1);
     CHECK(value.find("a")->items[1].kind == Kind::real && value.find("a")->items[1].real == -25.0);
@@ -144,33 +144,33 @@ void test_json_writer() {
                    {5e-324, "5e-324"},
                    {1.0 / 3, "0.3333333333333333"}};
     for (const auto &number : numbers) {
-        CHECK(flowtell::json_number(number.value) == number.text);
+        CHECK(flowtell_core::json_number(number.value) == number.text);
     }
-    CHECK(flowtell::json_quoted("a\"\\\n\x01\x7f/\xc3\xa9\xf0\x9f\x98\x80\xff") ==
+    CHECK(flowtell_core::json_quoted("a\"\\\n\x01\x7f/\xc3\xa9\xf0\x9f\x98\x80\xff") ==
           "\"a\\\"\\\\\\n\\u0001\\u007f/\\u00e9\\ud83d\\ude00\\udcff\"");
 }
 
 void test_exact_sum() {
-    CHECK(flowtell::exact_sum({}) == 0.0);
-    CHECK(flowtell::exact_sum({1e100, 1.0, -1e100, 1e-100}) == 1.0);
-    CHECK(flowtell::exact_sum({0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}) == 1.0);
+    CHECK(flowtell_core::exact_sum({}) == 0.0);
+    CHECK(flowtell_core::exact_sum({1e100, 1.0, -1e100, 1e-100}) == 1.0);
+    CHECK(flowtell_core::exact_sum({0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}) == 1.0);
     // 1 + 2**-53 lies half-way and goes to the even 1; any bit below makes it 1 + 2**-52
-    CHECK(flowtell::exact_sum({1.0, std::ldexp(1.0, -53)}) == 1.0);
-    CHECK(flowtell::exact_sum({1.0, std::ldexp(1.0, -53), std::ldexp(1.0, -106)}) == 1.0 + std::ldexp(1.0, -52));
+    CHECK(flowtell_core::exact_sum({1.0, std::ldexp(1.0, -53)}) == 1.0);
+    CHECK(flowtell_core::exact_sum({1.0, std::ldexp(1.0, -53), std::ldexp(1.0, -106)}) == 1.0 + std::ldexp(1.0, -52));
 }
 
 void test_boxes() {
-    const flowtell::Face face = {10.0, 20.0, 100.0, 80.0, 0.9};
-    const flowtell::Box box = flowtell::square_box(face, 1.3);         // side 130, corner at (-5, -5)
-    CHECK(box.x == -4 && box.y == -4 && box.w == 130 && box.h == 130); // floor(-2.5 + 0.5) * 2 = -4
-    CHECK(flowtell::intersection_over_union({0, 0, 10, 10}, {5, 0, 10, 10}) == 50.0 / 150.0);
-    CHECK(flowtell::intersection_over_union({0, 0, 10, 10}, {10, 0, 10, 10}) == 0.0);
+    const flowtell_core::Face face = {10.0, 20.0, 100.0, 80.0, 0.9};
+    const flowtell_core::Box box = flowtell_core::square_box(face, 1.3); // side 130, corner at (-5, -5)
+    CHECK(box.x == -4 && box.y == -4 && box.w == 130 && box.h == 130);   // floor(-2.5 + 0.5) * 2 = -4
+    CHECK(flowtell_core::intersection_over_union({0, 0, 10, 10}, {5, 0, 10, 10}) == 50.0 / 150.0);
+    CHECK(flowtell_core::intersection_over_union({0, 0, 10, 10}, {10, 0, 10, 10}) == 0.0);
 
     const float infinite = std::numeric_limits<float>::infinity(), nan = std::nanf("");
     const float boxes[] = {0, 0, 100, 100, 2,    0,  100,  100, 500, 0,  50, 50, infinite, 0,
                            9, 9, 0,   0,   0.5F, 99, 2e6F, 0,   99,  99, 0,  0,  nan,      9};
     const float scores[] = {0.75F, 0.25F, 0.9F, 1, 1, 1, 1};
-    const std::vector<flowtell::Face> faces = flowtell::merge_candidates(boxes, scores, 7);
+    const std::vector<flowtell_core::Face> faces = flowtell_core::merge_candidates(boxes, scores, 7);
     CHECK(faces.size() == 2);
     CHECK(faces[0].x == 500.0 && faces[0].w == 50.0);
     CHECK(faces[1].x == 0.5 && faces[1].w == 100.0 && faces[1].score == 0.75);
@@ -178,7 +178,7 @@ void test_boxes() {
 
 // A face that moves 10 px a second is expected where it is going; never further ahead than 16 times its last step.
 void test_expected_face() {
-    flowtell::Track track = {0, {0, 0, 100, 100, 1}, 0.0};
+    flowtell_core::Track track = {0, {0, 0, 100, 100, 1}, 0.0};
     CHECK(track.expected_face(5.0).x == 0.0);
     track.see({10, 0, 100, 100, 1}, 1.0);
     CHECK(track.expected_face(3.0).x == 30.0);
@@ -186,11 +186,11 @@ void test_expected_face() {
 }
 
 void test_even_sample() {
-    flowtell::EvenSample sample(4);
+    flowtell_core::EvenSample sample(4);
     for (int32_t i = 0; i < 100; ++i) {
         sample.offer({i, 0.0, 0.0, {0, 0, 2, 2}, i % 10 == 0, 4, {}});
     }
-    const std::vector<flowtell::FaceClip> kept = sample.take();
+    const std::vector<flowtell_core::FaceClip> kept = sample.take();
     CHECK(sample.offered() == 100 && kept.size() == 4);
     for (size_t i = 0; i < kept.size(); ++i) {
         CHECK(!kept[i].is_background);
@@ -202,9 +202,9 @@ void test_graph_facts_refuse_numbers_beyond_64_bits() {
     // a length of 2**69, of which the low 64 bits are zero
     const uint8_t data[] = {0x3A, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40};
     try {
-        flowtell::graph_facts_from_bytes(data, sizeof data);
+        flowtell_core::graph_facts_from_bytes(data, sizeof data);
         CHECK(false);
-    } catch (const flowtell::MalformedGraph &) {
+    } catch (const flowtell_core::MalformedGraph &) {
     }
 }
 
@@ -220,6 +220,7 @@ int main() {
     test_expected_face();
     test_even_sample();
     test_graph_facts_refuse_numbers_beyond_64_bits();
-    CHECK(flowtell::sigmoid(0.0) == 0.5 && flowtell::sigmoid(-1000.0) == 0.0 && flowtell::sigmoid(1000.0) == 1.0);
+    CHECK(flowtell_core::sigmoid(0.0) == 0.5 && flowtell_core::sigmoid(-1000.0) == 0.0 &&
+          flowtell_core::sigmoid(1000.0) == 1.0);
     return failures == 0 ? 0 : 1;
 }

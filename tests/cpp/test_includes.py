@@ -1,4 +1,4 @@
-"""The C library stands alone: it includes the standard library, POSIX, one header of ONNX Runtime, and itself."""
+"""The C library includes the standard library, POSIX, one header of ONNX Runtime and itself: no more."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ static flowtell_image frame_of(uint8_t level) {
 
 static void test_opening(const char *bundle) {
     flowtell_detector *detector = NULL;
-    flowtell_options options = {sizeof options, bundle, "auto", NULL};
+    flowtell_options options = {sizeof options, bundle, "auto", NULL, NULL};
     CHECK(flowtell_detector_open(NULL, &detector) == FLOWTELL_INVALID_ARGUMENT);
     CHECK(flowtell_detector_open(&options, NULL) == FLOWTELL_INVALID_ARGUMENT);
     options.struct_size = 8;
@@ -45,6 +45,12 @@ static void test_opening(const char *bundle) {
     options.bundle = "/nowhere";
     CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_BUNDLE_ERROR && SAYS("no bundle at '/nowhere'"));
     options.bundle = bundle;
+    options.precision = "bf16";
+    CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_INVALID_ARGUMENT && SAYS("not 'bf16'"));
+    options.precision = "int8";
+    CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_BUNDLE_ERROR);
+    CHECK(SAYS("the bundle 'tiny' has no detector graph in int8, but in fp32: 'flowtell export' derives"));
+    options.precision = NULL;
     options.onnxruntime = "/nowhere/libonnxruntime.so";
     CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_PROVIDER_ERROR && SAYS("/nowhere/libonnxruntime.so"));
     options.onnxruntime = "libm.so.6";
@@ -157,7 +163,7 @@ static void test_refused_frames_change_nothing(flowtell_stream *stream) {
 }
 
 int main(int argc, char **argv) {
-    flowtell_options options = {sizeof options, argc > 1 ? argv[1] : "", "cpu", NULL};
+    flowtell_options options = {sizeof options, argc > 1 ? argv[1] : "", "cpu", "fp32", NULL};
     flowtell_detector *detector = NULL;
     flowtell_stream *stream = NULL;
     flowtell_stream_options budget = {sizeof budget, 257};

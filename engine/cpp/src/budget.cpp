@@ -8,7 +8,7 @@ constexpr uint32_t golden = 2654435769U; // 2**32 over the golden ratio, rounded
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 bool EvenSample::is_better(const Entry &a, const Entry &b) noexcept {
     if (a.is_preferred != b.is_preferred) {
@@ -39,4 +39,4 @@ std::vector<FaceClip> EvenSample::take() {
     return clips;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 constexpr int32_t max_clips_limit = 256;
 
@@ -40,4 +40,4 @@ class EvenSample {
     std::vector<Entry> kept_;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -15,7 +15,7 @@
 
 namespace {
 
-using flowtell::error;
+using flowtell_core::error;
 
 constexpr uint64_t max_ir_version = 10; // what ONNX Runtime 1.22, the oldest tested, still reads
 constexpr uint64_t min_opset = 18, max_opset = 20;
@@ -97,7 +97,7 @@ bool is_folder(const std::string &path) {
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 Bundle Bundle::open(const std::string &folder) {
     if (!is_folder(folder)) {
@@ -112,8 +112,15 @@ Bundle Bundle::open(const std::string &folder) {
 std::vector<uint8_t> Bundle::read_graph(const std::string &graph, const std::string &precision) const {
     const GraphFile *entry = manifest.graph(graph, precision);
     if (entry == nullptr) {
-        throw error(FLOWTELL_BUNDLE_ERROR, "the bundle '%s' has no %s graph in %s", manifest.name.c_str(),
-                    graph.c_str(), precision.c_str());
+        std::string others;
+        for (const auto &[name, precisions] : manifest.graphs) {
+            for (size_t i = 0; name == graph && i < precisions.size(); ++i) {
+                others += (others.empty() ? ", but in " : ", ") + precisions[i].first;
+            }
+        }
+        throw error(FLOWTELL_BUNDLE_ERROR, "the bundle '%s' has no %s graph in %s%s%s", manifest.name.c_str(),
+                    graph.c_str(), precision.c_str(), others.c_str(),
+                    others.empty() ? "" : ": 'flowtell export' derives other precisions");
     }
     const char *file = entry->file.c_str();
     std::vector<uint8_t> data = read_regular_file(folder, file, max_graph_bytes);
@@ -166,4 +173,4 @@ void require_portable_graph(const uint8_t *data, size_t size, const std::string 
     }
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 struct Bundle {
     std::string folder;
@@ -24,4 +24,4 @@ struct Bundle {
 // What read_graph demands of the bytes themselves; `file` is for the sentence. Throws Error(FLOWTELL_BUNDLE_ERROR).
 void require_portable_graph(const uint8_t *data, size_t size, const std::string &file);
 
-} // namespace flowtell
+} // namespace flowtell_core

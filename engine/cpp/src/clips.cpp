@@ -5,7 +5,7 @@
 
 namespace {
 
-using flowtell::RgbView;
+using flowtell_core::RgbView;
 
 // The reasons stand in engine/flowtell/_clips.py.
 constexpr size_t max_tracks = 16;
@@ -18,7 +18,7 @@ bool is_same_size(const RgbView &a, const RgbView &b) { return a.width == b.widt
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 void ClipMaker::push(const RgbView &frame, const RgbView &previous, double time_s, std::vector<FaceClip> &done) {
     if (previous.pixels != nullptr) {
@@ -219,4 +219,4 @@ size_t ClipMaker::crop_bytes() const noexcept {
     return 3 * side * side;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 constexpr int32_t min_pairs = 4;    // a clip of fewer frame pairs is dropped
 constexpr int32_t min_face_px = 64; // longer side of a face below which it is not judged
@@ -72,4 +72,4 @@ class ClipMaker {
     ClipCounts counts_;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -9,16 +9,24 @@
 
 namespace {
 
-using flowtell::Bundle;
-using flowtell::error;
+using flowtell_core::Bundle;
+using flowtell_core::error;
 
 static_assert(sizeof(size_t) >= 8, "libflowtell addresses clips of more than 4 GiB: it needs a 64-bit machine");
 
 constexpr int32_t flow_stride = 4; // PWC-Net gives its flow at a quarter of the crop's size
 
+void require_precision(const std::string &precision) {
+    if (precision != "fp32" && precision != "fp16" && precision != "int8") {
+        throw error(FLOWTELL_INVALID_ARGUMENT, "precision must be one of fp32, fp16, int8, not '%s'",
+                    precision.c_str());
+    }
+}
+
 Bundle open_with_detector(const std::string &folder) {
     Bundle bundle = Bundle::open(folder);
-    if (bundle.manifest.graph("detector", "fp32") == nullptr) {
+    const auto &graphs = bundle.manifest.graphs;
+    if (std::none_of(graphs.begin(), graphs.end(), [](const auto &graph) { return graph.first == "detector"; })) {
         throw error(FLOWTELL_BUNDLE_ERROR, "the bundle '%s' has no detector graph, so it cannot judge",
                     bundle.manifest.name.c_str());
     }
@@ -35,12 +43,14 @@ void require_finite(const float *values, size_t count) {
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
-Detector::Detector(const std::string &bundle, const char *provider, const std::string &onnxruntime)
+Detector::Detector(const std::string &bundle, const char *provider, const std::string &precision,
+                   const std::string &onnxruntime)
     : bundle_(open_with_detector(bundle)), runtime_(Runtime::load(onnxruntime)),
-      provider_(resolve_provider(provider, *runtime_)), detector_(runtime_, bundle_, "detector"),
-      faces_(runtime_, bundle_, "faces"), crop_(runtime_, bundle_, "crop") {}
+      provider_(resolve_provider(provider, *runtime_)), precision_(precision),
+      detector_(runtime_, bundle_, "detector", precision), faces_(runtime_, bundle_, "faces", "fp32"),
+      crop_(runtime_, bundle_, "crop", "fp32") {}
 
 FaceGraphs Detector::face_graphs() const noexcept {
     const Manifest &manifest = bundle_.manifest;
@@ -75,27 +85,29 @@ ClipScores Detector::score(const uint8_t *clip, int32_t pairs, float *flow) cons
     return {*clip_logit, {pair_logits, pair_logits + pairs}};
 }
 
-} // namespace flowtell
+} // namespace flowtell_core
 
 flowtell_status flowtell_detector_open(const flowtell_options *options, flowtell_detector **detector) {
-    return flowtell::guarded([&] {
-        flowtell::require_argument(options, "options struct");
-        flowtell::require_argument(detector, "place for the detector");
-        flowtell::require_struct_size(options->struct_size, sizeof(flowtell_options), "options");
-        flowtell::require_argument(options->bundle, "bundle's folder");
+    return flowtell_core::guarded([&] {
+        flowtell_core::require_argument(options, "options struct");
+        flowtell_core::require_argument(detector, "place for the detector");
+        flowtell_core::require_struct_size(options->struct_size, sizeof(flowtell_options), "options");
+        flowtell_core::require_argument(options->bundle, "bundle's folder");
         const std::string runtime = options->onnxruntime == nullptr ? "" : options->onnxruntime;
+        const std::string precision = options->precision == nullptr ? "fp32" : options->precision;
+        require_precision(precision);
         *detector = new flowtell_detector{
-            std::make_shared<const flowtell::Detector>(options->bundle, options->provider, runtime)};
+            std::make_shared<const flowtell_core::Detector>(options->bundle, options->provider, precision, runtime)};
     });
 }
 
 void flowtell_detector_close(flowtell_detector *detector) { delete detector; }
 
 flowtell_status flowtell_detector_describe(const flowtell_detector *detector, flowtell_detector_info *info) {
-    return flowtell::guarded([&] {
-        flowtell::require_argument(detector, "detector");
-        const flowtell::Detector &shared = *detector->shared;
-        const flowtell::Manifest &manifest = shared.bundle().manifest;
+    return flowtell_core::guarded([&] {
+        flowtell_core::require_argument(detector, "detector");
+        const flowtell_core::Detector &shared = *detector->shared;
+        const flowtell_core::Manifest &manifest = shared.bundle().manifest;
         flowtell_detector_info filled = {};
         filled.crop_size = manifest.crop_size;
         filled.pairs_per_clip = manifest.pairs_per_clip;
@@ -104,24 +116,24 @@ flowtell_status flowtell_detector_describe(const flowtell_detector *detector, fl
         filled.bundle_sha256 = shared.bundle().sha256.c_str();
         filled.bundle_licence = manifest.licence.c_str();
         filled.provider = shared.provider().ort_name;
-        filled.precision = "fp32";
+        filled.precision = shared.precision().c_str();
         filled.onnxruntime_version = shared.onnxruntime_version().c_str();
-        flowtell::fill_struct(filled, info, "detector_info");
+        flowtell_core::fill_struct(filled, info, "detector_info");
     });
 }
 
 flowtell_status flowtell_score_clips(const flowtell_detector *detector, const uint8_t *clips, size_t clips_bytes,
                                      int32_t clip_count, int32_t frames_per_clip, const flowtell_scores *scores) {
-    return flowtell::guarded([&] {
-        flowtell::require_argument(detector, "detector");
-        flowtell::require_argument(clips, "array of clips");
-        flowtell::require_argument(scores, "scores struct");
-        flowtell::require_struct_size(scores->struct_size, sizeof(flowtell_scores), "scores");
-        flowtell::require_argument(scores->clip_logits, "array for the clip logits");
+    return flowtell_core::guarded([&] {
+        flowtell_core::require_argument(detector, "detector");
+        flowtell_core::require_argument(clips, "array of clips");
+        flowtell_core::require_argument(scores, "scores struct");
+        flowtell_core::require_struct_size(scores->struct_size, sizeof(flowtell_scores), "scores");
+        flowtell_core::require_argument(scores->clip_logits, "array for the clip logits");
         if (clip_count < 1 || frames_per_clip < 2) {
             throw error(FLOWTELL_INVALID_ARGUMENT, "clips must hold at least one clip of at least two frames");
         }
-        const flowtell::Detector &shared = *detector->shared;
+        const flowtell_core::Detector &shared = *detector->shared;
         const int32_t pairs = frames_per_clip - 1;
         const size_t clip_bytes = shared.clip_bytes(pairs), flow_values = shared.flow_values(pairs);
         if (clips_bytes / clip_bytes != static_cast<size_t>(clip_count) || clips_bytes % clip_bytes != 0) {
@@ -132,14 +144,14 @@ flowtell_status flowtell_score_clips(const flowtell_detector *detector, const ui
         }
         for (size_t i = 0; i < static_cast<size_t>(clip_count); ++i) {
             float *flow = scores->flow == nullptr ? nullptr : scores->flow + i * flow_values;
-            const flowtell::ClipScores scored = shared.score(clips + i * clip_bytes, pairs, flow);
+            const flowtell_core::ClipScores scored = shared.score(clips + i * clip_bytes, pairs, flow);
             scores->clip_logits[i] = scored.clip_logit;
             if (scores->pair_logits != nullptr) {
                 std::copy(scored.pair_logits.begin(), scored.pair_logits.end(),
                           scores->pair_logits + i * static_cast<size_t>(pairs));
             }
             if (scores->fake_probabilities != nullptr) {
-                scores->fake_probabilities[i] = flowtell::sigmoid(scored.clip_logit);
+                scores->fake_probabilities[i] = flowtell_core::sigmoid(scored.clip_logit);
             }
         }
     });

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // The scores of one clip.
 struct ClipScores {
@@ -19,11 +19,13 @@ struct ClipScores {
 class Detector {
   public:
     // Throws Error.
-    Detector(const std::string &bundle, const char *provider, const std::string &onnxruntime);
+    Detector(const std::string &bundle, const char *provider, const std::string &precision,
+             const std::string &onnxruntime);
 
     const Bundle &bundle() const noexcept { return bundle_; }
     const Provider &provider() const noexcept { return provider_; }
     const std::string &onnxruntime_version() const noexcept { return runtime_->version(); }
+    const std::string &precision() const noexcept { return precision_; }
     double threshold() const noexcept { return bundle_.manifest.thresholds.front(); }
     FaceGraphs face_graphs() const noexcept;
     size_t clip_bytes(int32_t pairs) const noexcept;
@@ -36,12 +38,13 @@ class Detector {
     Bundle bundle_;
     std::shared_ptr<const Runtime> runtime_;
     Provider provider_;
+    std::string precision_;
     Session detector_, faces_, crop_;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core
 
 // What the C interface calls by this name; streams keep the detector alive.
 struct flowtell_detector {
-    std::shared_ptr<const flowtell::Detector> shared;
+    std::shared_ptr<const flowtell_core::Detector> shared;
 };

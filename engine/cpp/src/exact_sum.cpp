@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-double flowtell::exact_sum(const std::vector<double> &values) {
+double flowtell_core::exact_sum(const std::vector<double> &values) {
     // Parts that do not overlap, smallest first; together they are the sum without any rounding.
     std::vector<double> parts;
     for (double value : values) {

@@ -3,10 +3,10 @@
 
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // Finite values whose sum is finite. Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric
 // Predicates" (1997); Python's math.fsum gives the same.
 double exact_sum(const std::vector<double> &values);
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -9,7 +9,7 @@
 
 namespace {
 
-using flowtell::Face;
+using flowtell_core::Face;
 
 // The reasons stand in engine/flowtell/_faces.py.
 constexpr double same_face_iou = 0.3;
@@ -40,7 +40,7 @@ double weighted_mean(const std::vector<Candidate> &voters, double Candidate::*co
     for (const Candidate &voter : voters) {
         votes.push_back(voter.*corner * voter.weight);
     }
-    return flowtell::exact_sum(votes) / total_weight;
+    return flowtell_core::exact_sum(votes) / total_weight;
 }
 
 Face voted_face(const std::vector<Candidate> &voters) {
@@ -48,7 +48,7 @@ Face voted_face(const std::vector<Candidate> &voters) {
     for (const Candidate &voter : voters) {
         weights.push_back(voter.weight);
     }
-    const double total = flowtell::exact_sum(weights);
+    const double total = flowtell_core::exact_sum(weights);
     const double left = weighted_mean(voters, &Candidate::left, total);
     const double top = weighted_mean(voters, &Candidate::top, total);
     const double right = weighted_mean(voters, &Candidate::right, total);
@@ -59,17 +59,17 @@ Face voted_face(const std::vector<Candidate> &voters) {
 // floor(x + 0.5), not a rounding function: halves go one way in every language
 int32_t nearest_even(double value) { return 2 * static_cast<int32_t>(std::floor(value / 2 + 0.5)); }
 
-Candidate corners_of(const flowtell::Box &box) {
+Candidate corners_of(const flowtell_core::Box &box) {
     return {double(box.x), double(box.y), double(box.x) + box.w, double(box.y) + box.h, 1.0};
 }
 
-flowtell::Input frame_input(const flowtell::RgbView &image) {
+flowtell_core::Input frame_input(const flowtell_core::RgbView &image) {
     return {image.pixels, image.bytes(), {image.height, image.width, 3}};
 }
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 double Face::share_inside(const Box &box) const noexcept {
     const double inside_w = std::min(x + w, double(box.x) + box.w) - std::max(x, double(box.x));
@@ -132,4 +132,4 @@ double intersection_over_union(const Box &first, const Box &second) noexcept {
     return overlap(corners_of(first), corners_of(second));
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // uint8 [height, width, 3] RGB, packed, in somebody else's memory.
 struct RgbView {
@@ -67,4 +67,4 @@ Box square_box(const Face &face, double margin) noexcept;
 
 double intersection_over_union(const Box &first, const Box &second) noexcept;
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // Writes `filled` up to the caller's struct_size, which stays as it is; `name` is the struct's without its prefix.
 // Throws Error(FLOWTELL_INVALID_ARGUMENT) where `target` is NULL or shorter than the struct of this ABI version.
@@ -17,4 +17,4 @@ template <typename Struct> void fill_struct(Struct filled, Struct *target, const
     std::memcpy(target, &filled, std::min<size_t>(target->struct_size, sizeof(Struct)));
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -9,8 +9,8 @@
 
 namespace {
 
-using flowtell::GraphFacts;
-using flowtell::MalformedGraph;
+using flowtell_core::GraphFacts;
+using flowtell_core::MalformedGraph;
 
 // As engine/flowtell/_protobuf.py has them, with the reasons.
 constexpr int max_depth = 32;
@@ -224,7 +224,7 @@ class Walk {
         }
         const auto start = static_cast<size_t>(field.value);
         const std::string_view bytes(reinterpret_cast<const char *>(data_) + start, field.stop - start);
-        if (!flowtell::is_utf8(bytes)) {
+        if (!flowtell_core::is_utf8(bytes)) {
             throw MalformedGraph(at_byte("a name is not UTF-8", start));
         }
         return std::string(bytes);
@@ -258,6 +258,6 @@ class Walk {
 
 } // namespace
 
-flowtell::GraphFacts flowtell::graph_facts_from_bytes(const uint8_t *data, size_t size) {
+flowtell_core::GraphFacts flowtell_core::graph_facts_from_bytes(const uint8_t *data, size_t size) {
     return Walk(data, size).facts();
 }

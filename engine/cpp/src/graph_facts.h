@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // The bytes are not a well-formed ONNX model, or pass one of the limits in graph_facts.cpp.
 class MalformedGraph : public std::runtime_error {
@@ -27,4 +27,4 @@ struct GraphFacts {
 // Throws MalformedGraph.
 GraphFacts graph_facts_from_bytes(const uint8_t *data, size_t size);
 
-} // namespace flowtell
+} // namespace flowtell_core

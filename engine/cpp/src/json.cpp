@@ -10,8 +10,8 @@
 
 namespace {
 
-using flowtell::JsonError;
-using flowtell::JsonValue;
+using flowtell_core::JsonError;
+using flowtell_core::JsonValue;
 using Kind = JsonValue::Kind;
 
 // A manifest nests 6 levels; a certificate is free but has no reason to go deeper than this.
@@ -285,7 +285,7 @@ class Reader {
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 const JsonValue *JsonValue::find(std::string_view key) const noexcept {
     for (const auto &[name, value] : members) {
@@ -303,4 +303,4 @@ JsonValue json_from_text(std::string_view text) {
     return Reader(text).document();
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // Thrown for text that is not JSON as this reader takes it; what() says why and where.
 class JsonError : public std::runtime_error {
@@ -41,4 +41,4 @@ std::string json_quoted(std::string_view text);
 // The shortest decimal that reads back as `value`, as Python's repr and json write it; `value` must be finite.
 std::string json_number(double value);
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -15,7 +15,7 @@ void append_unit(std::string &result, int32_t unit) {
 
 } // namespace
 
-std::string flowtell::json_quoted(std::string_view text) {
+std::string flowtell_core::json_quoted(std::string_view text) {
     static constexpr std::string_view names = "\"\\bfnrt", characters = "\"\\\b\f\n\r\t";
     std::string result = "\"";
     for (size_t position = 0; position < text.size();) {
@@ -38,7 +38,7 @@ std::string flowtell::json_quoted(std::string_view text) {
     return result + '"';
 }
 
-std::string flowtell::json_number(double value) {
+std::string flowtell_core::json_number(double value) {
     char buffer[32];
     const auto [end, failure] = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
     (void)failure; // 32 bytes hold every double

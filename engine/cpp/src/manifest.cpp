@@ -11,9 +11,9 @@
 
 namespace {
 
-using flowtell::GraphFile;
-using flowtell::JsonValue;
-using flowtell::Manifest;
+using flowtell_core::GraphFile;
+using flowtell_core::JsonValue;
+using flowtell_core::Manifest;
 using Kind = JsonValue::Kind;
 
 constexpr int64_t format = 1;
@@ -22,7 +22,7 @@ constexpr int64_t crop_size_step = 64; // PWC-Net halves its input six times
 constexpr int64_t max_text_characters = 1000;
 
 [[noreturn]] void refuse(const std::string &why) {
-    throw flowtell::Error(FLOWTELL_BUNDLE_ERROR, "manifest.json" + why);
+    throw flowtell_core::Error(FLOWTELL_BUNDLE_ERROR, "manifest.json" + why);
 }
 
 std::string quoted(std::string_view key) { return "'" + std::string(key) + "'"; }
@@ -66,7 +66,7 @@ template <typename Parse> void parse_array(const JsonValue &value, const std::st
 std::string text_of(const JsonValue &value, const std::string &where) {
     int64_t characters = 0;
     for (size_t position = 0; position < value.text.size(); ++characters) {
-        flowtell::next_code_point(value.text, position);
+        flowtell_core::next_code_point(value.text, position);
     }
     if (value.kind != Kind::text || characters < 1 || characters > max_text_characters) {
         refuse(": " + where + " must be text of 1 to 1000 characters");
@@ -125,7 +125,7 @@ bool is_file_name(std::string_view name) {
 
 std::string file_name_of(const JsonValue &value, const std::string &where) {
     if (value.kind != Kind::text || !is_file_name(value.text)) {
-        const std::string found = value.kind == Kind::text ? flowtell::json_quoted(value.text) : "no text";
+        const std::string found = value.kind == Kind::text ? quoted(value.text) : "no text";
         refuse(": " + where + " is " + found +
                ", but a graph must be a plain file name that ends in .onnx, in the bundle's own folder");
     }
@@ -147,7 +147,7 @@ GraphFile graph_file_of(const JsonValue &value, const std::string &at) {
                  {{"file", [&](const JsonValue &v, const std::string &where) { file.file = file_name_of(v, where); }},
                   {"sha256", [&](const JsonValue &v, const std::string &where) { file.sha256 = sha256_of(v, where); }},
                   {"bytes", [&](const JsonValue &v, const std::string &where) {
-                       const auto most = static_cast<int64_t>(flowtell::max_graph_bytes);
+                       const auto most = static_cast<int64_t>(flowtell_core::max_graph_bytes);
                        file.bytes = static_cast<uint64_t>(integer_of(v, where, 1, most));
                    }}});
     return file;
@@ -253,7 +253,7 @@ void parse_document(const JsonValue &document, Manifest &manifest) {
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 const GraphFile *Manifest::graph(std::string_view wanted, std::string_view wanted_precision) const noexcept {
     for (const auto &[graph_name, precisions] : graphs) {
@@ -292,4 +292,4 @@ Manifest manifest_from_text(std::string_view text) {
     return manifest;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

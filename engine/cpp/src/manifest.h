@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 constexpr uint64_t max_manifest_bytes = uint64_t{1} << 20;
 constexpr uint64_t max_graph_bytes = uint64_t{1} << 29;
@@ -35,4 +35,4 @@ struct Manifest {
 // Throws Error(FLOWTELL_BUNDLE_ERROR) for anything but a well-formed manifest of format 1.
 Manifest manifest_from_text(std::string_view text);
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -10,7 +10,7 @@
 
 namespace {
 
-using flowtell::error;
+using flowtell_core::error;
 
 // The functions used here are all in it, and every newer ONNX Runtime still offers it.
 constexpr uint32_t wanted_api = 21;
@@ -58,7 +58,7 @@ uint32_t api_of_version(const std::string &version) {
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 std::shared_ptr<const Runtime> Runtime::load(const std::string &path) {
     void *library = open_library(path);
@@ -110,4 +110,4 @@ bool Runtime::has_provider(const std::string &name) const {
     return found;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

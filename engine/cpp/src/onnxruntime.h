@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // A loaded ONNX Runtime and its environment. It stays in the process once loaded: its threads and static objects do
 // not survive being unloaded.
@@ -63,4 +63,4 @@ template <typename Object> class OrtOwned {
     Release release_;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -8,7 +8,7 @@
 
 namespace {
 
-using flowtell::fail;
+using flowtell_core::fail;
 
 // 65536 x 65536 x 4 bytes stay far inside 64 bits, so no product below can overflow.
 constexpr int32_t max_side_px = 65536;

@@ -4,22 +4,22 @@
 
 namespace {
 
-using flowtell::json_number;
-using flowtell::json_quoted;
+using flowtell_core::json_number;
+using flowtell_core::json_quoted;
 
-std::string clip_json(const flowtell::JudgedClip &clip) {
+std::string clip_json(const flowtell_core::JudgedClip &clip) {
     std::string pair_logits;
     for (const float logit : clip.pair_logits) {
         pair_logits += (pair_logits.empty() ? "" : ", ") + json_number(logit);
     }
-    const flowtell::Box &box = clip.box;
+    const flowtell_core::Box &box = clip.box;
     return "{\"start_s\": " + json_number(clip.start_s) + ", \"end_s\": " + json_number(clip.end_s) + ", \"box\": [" +
            std::to_string(box.x) + ", " + std::to_string(box.y) + ", " + std::to_string(box.w) + ", " +
            std::to_string(box.h) + "], \"logit\": " + json_number(clip.logit) + ", \"pair_logits\": [" + pair_logits +
            "]}";
 }
 
-std::string face_json(const flowtell::FaceVerdict &face, const std::vector<flowtell::JudgedClip> &judged) {
+std::string face_json(const flowtell_core::FaceVerdict &face, const std::vector<flowtell_core::JudgedClip> &judged) {
     std::string clips;
     for (const size_t index : face.clips) {
         clips += (clips.empty() ? "" : ", ") + clip_json(judged[index]);
@@ -31,7 +31,7 @@ std::string face_json(const flowtell::FaceVerdict &face, const std::vector<flowt
 
 } // namespace
 
-std::string flowtell::Video::json(const char *file) const {
+std::string flowtell_core::Video::json(const char *file) const {
     static constexpr const char *verdicts[] = {"undecided", "original", "fake"};
     const VideoResult &result = *result_;
     const Manifest &manifest = detector_->bundle().manifest;
@@ -51,8 +51,8 @@ std::string flowtell::Video::json(const char *file) const {
            (over_budget ? "budget" : "all") + "\", \"faces\": [" + faces +
            "], \"bundle\": {\"name\": " + json_quoted(manifest.name) + ", \"sha256\": \"" + detector_->bundle().sha256 +
            "\", \"licence\": " + json_quoted(manifest.licence) + "}, \"provider\": \"" +
-           detector_->provider().ort_name +
-           "\", \"precision\": \"fp32\", \"timing_ms\": {\"decode\": 0.0, \"faces\": " + json_number(counts.faces_ms) +
+           detector_->provider().ort_name + "\", \"precision\": \"" + detector_->precision() +
+           "\", \"timing_ms\": {\"decode\": 0.0, \"faces\": " + json_number(counts.faces_ms) +
            ", \"crop\": " + json_number(counts.crop_ms) + ", \"detector\": " + json_number(detector_ms_) +
            ", \"total\": " + json_number(result.total_ms) + "}}";
 }

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace flowtell {
+namespace flowtell_core {
 
 struct Value {
     const char *name;
@@ -19,15 +19,15 @@ struct Signature {
     std::vector<Value> inputs, outputs;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core
 
 namespace {
 
-using flowtell::error;
-using flowtell::OrtOwned;
-using flowtell::Runtime;
-using flowtell::Signature;
-using flowtell::Value;
+using flowtell_core::error;
+using flowtell_core::OrtOwned;
+using flowtell_core::Runtime;
+using flowtell_core::Signature;
+using flowtell_core::Value;
 
 constexpr auto uint8_type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
 constexpr auto int64_type = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
@@ -110,7 +110,7 @@ size_t require_side(const Runtime &runtime, const OrtSession *session, const std
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 Provider resolve_provider(const char *name, const Runtime &runtime) {
     static constexpr Provider cpu = {"cpu", "CPUExecutionProvider"};
@@ -169,11 +169,12 @@ const void *Outputs::untyped_data(size_t index) const {
     return data;
 }
 
-Session::Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, const std::string &graph)
+Session::Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, const std::string &graph,
+                 const std::string &precision)
     : runtime_(std::move(runtime)), signature_(signature_of(graph)), memory_(runtime_->api().ReleaseMemoryInfo),
       session_(runtime_->api().ReleaseSession) {
-    const std::vector<uint8_t> data = bundle.read_graph(graph, "fp32");
-    file_ = bundle.manifest.graph(graph, "fp32")->file;
+    const std::vector<uint8_t> data = bundle.read_graph(graph, precision);
+    file_ = bundle.manifest.graph(graph, precision)->file;
     const OrtApi &api = runtime_->api();
     const auto require = [&](OrtStatus *status, const std::string &doing) {
         runtime_->require(status, FLOWTELL_PROVIDER_ERROR, doing);
@@ -234,4 +235,4 @@ Outputs Session::run(const std::vector<Input> &inputs, size_t output_count) cons
     return outputs;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // A provider by flowtell's short name and by ONNX Runtime's.
 struct Provider {
@@ -51,9 +51,10 @@ class Outputs {
 // One graph, ready to run from any number of threads at once.
 class Session {
   public:
-    // Loads the graph called `graph` in fp32 and holds it to the bundle format's names, types and ranks. Throws Error.
+    // Loads the graph called `graph` and holds it to the bundle format's names, types and ranks. Throws Error.
     // It runs on the CPU provider.
-    Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, const std::string &graph);
+    Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, const std::string &graph,
+            const std::string &precision);
 
     // Gives back the first `output_count` outputs of the signature. Throws Error(FLOWTELL_PROVIDER_ERROR).
     Outputs run(const std::vector<Input> &inputs, size_t output_count) const;
@@ -66,4 +67,4 @@ class Session {
     OrtOwned<OrtSession> session_;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core

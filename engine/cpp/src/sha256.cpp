@@ -61,7 +61,7 @@ void add_block(State &state, const uint8_t *block) {
 
 } // namespace
 
-std::string flowtell::sha256_hex(const uint8_t *data, size_t size) {
+std::string flowtell_core::sha256_hex(const uint8_t *data, size_t size) {
     State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     size_t taken = 0;
     for (; size - taken >= block_bytes; taken += block_bytes) {

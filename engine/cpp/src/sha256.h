@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // The digest of `size` bytes as 64 lower-case hexadecimal digits.
 std::string sha256_hex(const uint8_t *data, size_t size);
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -11,7 +11,7 @@ thread_local char last_error[sentence_bytes] = "";
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 Error error(flowtell_status status, const char *format, ...) {
     char sentence[sentence_bytes];
@@ -50,7 +50,7 @@ void require_struct_size(uint32_t stated_bytes, size_t known_bytes, const char *
     }
 }
 
-} // namespace flowtell
+} // namespace flowtell_core
 
 const char *flowtell_last_error(void) { return last_error; }
 

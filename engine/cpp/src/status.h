@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // Thrown inside the library only; what() is the sentence for flowtell_last_error().
 class Error : public std::runtime_error {
@@ -56,4 +56,4 @@ void require_argument(const void *argument, const char *name);
 // Throws FLOWTELL_INVALID_ARGUMENT where the caller's struct is older than the oldest that the library knows.
 void require_struct_size(uint32_t stated_bytes, size_t known_bytes, const char *name);
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -6,7 +6,7 @@
 
 namespace {
 
-using flowtell::Box;
+using flowtell_core::Box;
 
 // The reasons stand in engine/flowtell/_tracks.py and _cuts.py.
 constexpr double min_iou = 0.2;
@@ -28,7 +28,7 @@ void pair_by_overlap(const std::vector<Box> &sought, const std::vector<Box> &fou
     for (size_t s = 0; s < sought.size(); ++s) {
         for (size_t f = 0; f < found.size(); ++f) {
             if (pairs.count(s) == 0 && taken.count(f) == 0) {
-                overlaps.push_back({flowtell::intersection_over_union(sought[s], found[f]), s, f});
+                overlaps.push_back({flowtell_core::intersection_over_union(sought[s], found[f]), s, f});
             }
         }
     }
@@ -44,7 +44,7 @@ void pair_by_overlap(const std::vector<Box> &sought, const std::vector<Box> &fou
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 bool CutFinder::is_cut(const CropSignature &before, const CropSignature &after) {
     constexpr auto values = static_cast<int32_t>(std::tuple_size<CropSignature>::value);
@@ -106,4 +106,4 @@ bool is_same_face(const Face &first, const Face &second, double margin) {
     return intersection_over_union(square_box(first, margin), square_box(second, margin)) >= min_iou;
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // Watches the crops of one track, one signature after the other, in whole numbers.
 class CutFinder {
@@ -56,4 +56,4 @@ std::map<size_t, size_t> match_faces(const std::vector<Track> &tracks, const std
 // Whether two faces, seen up to T frames apart, overlap enough to be one.
 bool is_same_face(const Face &first, const Face &second, double margin);
 
-} // namespace flowtell
+} // namespace flowtell_core

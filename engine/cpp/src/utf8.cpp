@@ -1,6 +1,6 @@
 #include "utf8.h"
 
-int32_t flowtell::next_code_point(std::string_view text, size_t &position) noexcept {
+int32_t flowtell_core::next_code_point(std::string_view text, size_t &position) noexcept {
     const auto byte_at = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
     const size_t start = position++;
     const uint8_t first = byte_at(start);
@@ -28,7 +28,7 @@ int32_t flowtell::next_code_point(std::string_view text, size_t &position) noexc
     return code;
 }
 
-bool flowtell::is_utf8(std::string_view text) noexcept {
+bool flowtell_core::is_utf8(std::string_view text) noexcept {
     for (size_t position = 0; position < text.size();) {
         if (next_code_point(text, position) == not_utf8) {
             return false;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace flowtell {
+namespace flowtell_core {
 
 constexpr int32_t not_utf8 = -1;
 
@@ -14,4 +14,4 @@ int32_t next_code_point(std::string_view text, size_t &position) noexcept;
 
 bool is_utf8(std::string_view text) noexcept;
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <map>
 
-namespace flowtell {
+namespace flowtell_core {
 
 double sigmoid(double logit) noexcept {
     if (logit >= 0) {
@@ -88,4 +88,4 @@ const char *state_name(int32_t code) noexcept {
     return names[code];
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

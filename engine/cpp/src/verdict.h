@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 // A clip's scores without its pixels.
 struct JudgedClip {
@@ -46,4 +46,4 @@ State video_state(const std::string &failure, const ClipCounts &counts, bool is_
 
 const char *state_name(int32_t code) noexcept;
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -8,7 +8,7 @@
 
 namespace {
 
-using flowtell::error;
+using flowtell_core::error;
 
 // 8K in both its shapes, as engine/flowtell/_decode.py has it.
 constexpr int32_t max_side_px = 8192;
@@ -16,7 +16,7 @@ constexpr int64_t max_frame_px = int64_t{8192} * 4320;
 
 } // namespace
 
-namespace flowtell {
+namespace flowtell_core {
 
 Video::Video(std::shared_ptr<const Detector> detector, int32_t max_clips)
     : detector_(std::move(detector)), maker_(detector_->face_graphs()), max_clips_(max_clips) {
@@ -105,4 +105,4 @@ void Video::judge(const FaceClip &clip) {
                        std::move(scores.pair_logits)});
 }
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace flowtell {
+namespace flowtell_core {
 
 struct VideoResult {
     State state;
@@ -60,4 +60,4 @@ class Video {
     bool is_lost_ = false;
 };
 
-} // namespace flowtell
+} // namespace flowtell_core

@@ -7,7 +7,7 @@
  *     #include <stdio.h>
  *     int main(int argc, char **argv) {
  *         static uint8_t rgb[480 * 480 * 3];
- *         flowtell_options options = {sizeof options, argc > 1 ? argv[1] : NULL, "auto", NULL};
+ *         flowtell_options options = {sizeof options, argc > 1 ? argv[1] : NULL, "auto", "fp32", NULL};
  *         flowtell_image image = {sizeof image, FLOWTELL_RGB, 480, 480, {rgb, NULL}, {480 * 3, 0}};
  *         flowtell_detector *detector = NULL;
  *         flowtell_stream *stream = NULL;
@@ -123,9 +123,10 @@ FLOWTELL_API flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_
 
 /* What a detector is opened with. Zeroes, but for `struct_size` and `bundle`, mean the usual. */
 typedef struct flowtell_options {
-    uint32_t struct_size;    /* sizeof(flowtell_options) */
-    const char *bundle;      /* the bundle's folder */
-    const char *provider;    /* "auto", "cpu", or NULL for "auto"; one asked for by name is used or it is an error */
+    uint32_t struct_size;  /* sizeof(flowtell_options) */
+    const char *bundle;    /* the bundle's folder */
+    const char *provider;  /* "auto", "cpu", or NULL for "auto"; one asked for by name is used or it is an error */
+    const char *precision; /* of the detector graph: "fp32", "fp16" or "int8", where the bundle has it; NULL: "fp32" */
     const char *onnxruntime; /* path of ONNX Runtime's shared library, 1.21 or newer; NULL: what the environment
                               * variable FLOWTELL_ONNXRUNTIME names, or else the system's search for libonnxruntime */
 } flowtell_options;
@@ -156,7 +157,7 @@ typedef struct flowtell_detector_info {
     const char *bundle_sha256;       /* of the manifest's bytes, 64 hexadecimal digits */
     const char *bundle_licence;      /* one line */
     const char *provider;            /* what runs it, as ONNX Runtime names it */
-    const char *precision;           /* of the detector graph: "fp32" */
+    const char *precision;           /* of the detector graph */
     const char *onnxruntime_version; /* such as "1.22.0" */
 } flowtell_detector_info;
 

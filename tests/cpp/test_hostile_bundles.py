@@ -1,0 +1,66 @@
+"""The C library refuses every hostile bundle that Python's loader refuses, and in the same sentence."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hostile_bundles import CASES, HostileCase
+
+from flowtell import Bundle, BundleError, Detector
+
+FLOWTELL_BUNDLE_ERROR = 4
+
+# Python's recursion ends a manifest of a hundred thousand brackets, here a limit of its own does.
+OTHER_WORDS = {"manifest_bomb_of_depth": "it is nested deeper than 100 levels"}
+
+Refusal = Callable[[Path], tuple[int, str]]
+
+
+class Options(ctypes.Structure):
+    """`flowtell_options`."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_uint32),
+        ("bundle", ctypes.c_char_p),
+        ("provider", ctypes.c_char_p),
+        ("precision", ctypes.c_char_p),
+        ("onnxruntime", ctypes.c_char_p),
+    )
+
+
+@pytest.fixture(scope="module")
+def refuse(c_library: Path, onnxruntime_library: Path) -> Refusal:
+    """Return `refuse(folder) -> (status, sentence)`: opens a bundle through the C interface."""
+    api = ctypes.CDLL(str(c_library))
+    api.flowtell_last_error.restype = ctypes.c_char_p
+
+    def call(folder: Path) -> tuple[int, str]:
+        options = Options(
+            ctypes.sizeof(Options), os.fsencode(folder), b"cpu", None, os.fsencode(onnxruntime_library)
+        )
+        detector = ctypes.c_void_p()
+        status = api.flowtell_detector_open(ctypes.byref(options), ctypes.byref(detector))
+        assert not detector
+        return status, api.flowtell_last_error().decode()
+
+    return call
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_is_refused_in_the_words_of_python(case: HostileCase, refuse: Refusal, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    case.write(folder)
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(folder).verify()
+        Detector.open(folder, provider="cpu")
+    status, sentence = refuse(folder)
+    assert status == FLOWTELL_BUNDLE_ERROR
+    if case.name in OTHER_WORDS:
+        assert OTHER_WORDS[case.name] in sentence
+    else:
+        assert case.says in sentence
+        assert sentence.replace("\\\\", "\\") == str(caught.value).replace("\\\\", "\\")
