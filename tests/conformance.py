@@ -6,7 +6,7 @@ writes `tests/conformance/table.json` and its one picture again, as Python's eng
 another language makes the frames by these rules, which need whole numbers only:
 
 - A frame starts as the case's `background`, one RGB colour. Each entry [x, y, zoom] pastes the picture
-  (`portrait.rgb`, uint8 [160, 160, 3]) with its left top corner at x, y; what lies outside the frame is cut
+  (`portrait.npy`, uint8 [160, 160, 3]) with its left top corner at x, y; what lies outside the frame is cut
   off. Zoom 2 repeats each pixel twice in both directions, zoom -2 takes every second one.
 - A frame that is `inverted` has 255 minus each level.
 - `format` says how the frame is handed over: RGB as it is, BGR, BGRA (alpha 255), GREY (the green channel),
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "conformance"
 TABLE = FOLDER / "table.json"
-PORTRAIT = FOLDER / "portrait.rgb"
+PORTRAIT = FOLDER / "portrait.npy"
 PORTRAIT_SIDE = 160
 RATE = 25.0
 GREY = [96, 104, 112]
@@ -73,7 +73,8 @@ def planned_cases() -> list[dict[str, Any]]:
 
 def portrait() -> Image:
     """Return the one picture, `uint8 [160, 160, 3]` RGB."""
-    return np.fromfile(PORTRAIT, np.uint8).reshape(PORTRAIT_SIDE, PORTRAIT_SIDE, 3)
+    picture: Image = np.load(PORTRAIT)
+    return picture
 
 
 def images_of(case: dict[str, Any]) -> Iterator[Image]:
@@ -174,7 +175,7 @@ def main() -> None:
     with VideoReader(samples.natural_path()) as reader:
         frame = next(iter(reader)).image
     step = frame.shape[0] // PORTRAIT_SIDE
-    frame[::step, ::step].tofile(PORTRAIT)
+    np.save(PORTRAIT, frame[::step, ::step])
     cases = planned_cases()
     for case in cases:
         case["expected"] = judged_by_python(case)
