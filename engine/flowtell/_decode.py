@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._colour import RgbConverter, new_image
+from ._endings import missing_end
 from ._errors import DecodeError
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ class VideoReader:
         self._start = self._stream.start_time or 0
         self._packets_end_s = 0.0
         self._rgb_converter = RgbConverter(place)
+        self._missing = missing_end(path, self._container.format.name)
+        # a transport stream does not say how long a picture is: FFmpeg cannot tell that the last is not whole
+        self._is_last_doubtful = self._missing is not None and self._container.format.name == "mpegts"
         self.duration_s = self._stated_duration_s()
 
     def __enter__(self) -> VideoReader:
@@ -129,6 +133,8 @@ class VideoReader:
             any_frame = True
         if not any_frame:
             raise DecodeError("undecodable", "it has a video stream but no picture in it")
+        if self._missing is not None:
+            raise DecodeError("truncated", f"it was cut short: {self._missing}")
         stated_s = self.duration_s
         if self._stream.duration is None:
             # the header speaks for the longest stream: sound that outlasts the pictures is no damage
@@ -187,6 +193,7 @@ class VideoReader:
         Packets of sound are not decoded: their times only tell how far the file goes.
         """
         packets = self._container.demux(self._stream, *self._container.streams.audio)
+        held: Any = None
         while True:
             pictures: list[av.VideoFrame] = []
             damage = None
@@ -204,6 +211,17 @@ class VideoReader:
                 self._packets_end_s = max(self._packets_end_s, end_s)
             if packet.stream.index != self._stream.index:
                 continue
+            if packet.is_corrupt:
+                # part of it is missing, and a decoder would invent that
+                yield [], "a damaged packet"
+                continue
+            if self._missing is not None and not packet.size:
+                # the decoder's delayed pictures: those that belong between them may be what is missing
+                return
+            if self._is_last_doubtful:
+                packet, held = held, packet
+                if packet is None:
+                    continue
             try:
                 pictures = cast("list[av.VideoFrame]", packet.decode())
             except MemoryError as error:

@@ -56,6 +56,11 @@ class Face:
         return max(inside_w, 0.0) * max(inside_h, 0.0) / self.area_px2
 
 
+MIN_FRAME_PX = 32
+"""Frames with a shorter side are not searched: they show less than half of the smallest face that is judged,
+and faces.onnx, which scales the longer side to a bound, would be left with no rows or columns at all."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Crop:
     """A face cut out of a frame: `uint8 [S, S, 3]` RGB, and its 8x8 averages for finding shot cuts."""
@@ -73,6 +78,8 @@ class FaceFinder:
 
     def find(self, frame: NDArray[np.uint8]) -> list[Face]:
         """Return the faces in `frame` (`uint8 [H, W, 3]` RGB), best score first."""
+        if min(frame.shape[:2]) < MIN_FRAME_PX:
+            return []
         with self._clock.stage("faces"):
             boxes, scores = self._session.run(("boxes", "scores"), frame=frame)
         require_shape(boxes, (len(scores), 4), "faces.onnx")

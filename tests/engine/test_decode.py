@@ -249,8 +249,9 @@ def test_sound_that_outlasts_the_pictures_is_no_damage(tmp_path):
     path = write_with_sound(tmp_path / "a.mkv", 2, 6)
     assert len(read(path)) == 50
     frames, sentence = broken(cut_file(path, 0.9), "truncated")
-    assert len(frames) == 50
-    assert "promises 6.0 s but it ends at 4." in sentence
+    # the last two, which the encoder sent out of order, might have had others between them
+    assert len(frames) == 48
+    assert "bytes are missing at its end" in sentence
 
 
 def test_an_mp4_without_its_index_is_undecodable(write_video):

@@ -1,0 +1,116 @@
+"""Tells from a few bytes whether a file stops before its container says that it ends.
+
+FFmpeg reads a file that was cut short to where it stops, and says nothing if that is between two packets.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["missing_end"]
+
+_TS_PACKET_BYTES = 188
+_TS_SYNC = b"\x47"
+_FLV_TAG_BYTES = 11
+_FLV_TAGS = (8, 9, 18)
+_SEGMENT_ID = b"\x18\x53\x80\x67"
+_EBML_ID = b"\x1a\x45\xdf\xa3"
+_MAX_BOXES = 100_000
+
+
+def missing_end(path: str | os.PathLike[str], container: str) -> str | None:
+    """Return what is missing at the end of a file, in a few words; None where nothing is known to be.
+
+    Args:
+        path: the file.
+        container: FFmpeg's name of its format.
+    """
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        names = container.split(",")
+        if "mp4" in names:
+            return _of_boxes(file, size)
+        if "matroska" in names:
+            return _of_segment(file, size)
+        if "mpegts" in names:
+            return _of_transport_packets(file, size)
+        if "flv" in names:
+            return _of_tags(file, size)
+    return None
+
+
+def _of_boxes(file: BinaryIO, size: int) -> str | None:
+    """ISO/IEC 14496-12, 4.2: a box says its length; 1 for one of 64 bits, 0 for the rest of the file."""
+    start = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(start)
+        header = file.read(16)
+        if len(header) < 8:
+            return None
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:
+            return None
+        start += length
+        if start > size:
+            return _bytes_missing(start - size)
+    return None
+
+
+def _of_segment(file: BinaryIO, size: int) -> str | None:
+    """RFC 8794: an element is an ID, a length, and so many bytes; a length of all ones says nothing."""
+    if file.read(4) != _EBML_ID:
+        return None
+    header_bytes = _ebml_length(file)
+    if header_bytes is None:
+        return None
+    file.seek(header_bytes, os.SEEK_CUR)
+    if file.read(4) != _SEGMENT_ID:
+        return None
+    segment_bytes = _ebml_length(file)
+    if segment_bytes is None or file.tell() + segment_bytes <= size:
+        return None
+    return _bytes_missing(file.tell() + segment_bytes - size)
+
+
+def _ebml_length(file: BinaryIO) -> int | None:
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    # the leading zeros of the first byte count the bytes that follow it
+    width = 9 - first[0].bit_length()
+    value = int.from_bytes(first + file.read(width - 1), "big") & ((1 << 7 * width) - 1)
+    return None if value == (1 << 7 * width) - 1 else value
+
+
+def _of_transport_packets(file: BinaryIO, size: int) -> str | None:
+    """ISO/IEC 13818-1, 2.4.3: packets of 188 bytes that begin with 0x47."""
+    beginnings = file.read(_TS_PACKET_BYTES + 1)[::_TS_PACKET_BYTES]
+    rest = size % _TS_PACKET_BYTES
+    if beginnings != 2 * _TS_SYNC or not rest:
+        return None
+    file.seek(size - rest)
+    # what follows the last packet is part of one only if it begins like one
+    return _bytes_missing(_TS_PACKET_BYTES - rest) if file.read(1) == _TS_SYNC else None
+
+
+def _of_tags(file: BinaryIO, size: int) -> str | None:
+    """Adobe FLV 10.1, E.3: each tag is followed by its length in 4 bytes, and a tag begins with its kind."""
+    file.seek(max(0, size - 4))
+    length = int.from_bytes(file.read(4), "big")
+    start = size - 4 - length
+    if start < 0 or length < _FLV_TAG_BYTES:
+        return "its last tag is not whole"
+    file.seek(start)
+    tag = file.read(4)
+    if tag[0] & 0x1F not in _FLV_TAGS or int.from_bytes(tag[1:], "big") != length - _FLV_TAG_BYTES:
+        return "its last tag is not whole"
+    return None
+
+
+def _bytes_missing(count: int) -> str:
+    return f"{count} bytes are missing at its end"
