@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ._errors import FlowtellError
 from ._version import __version__
@@ -60,6 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(f"flowtell {__version__}")
         return EXIT_JUDGED
+    if arguments[0] == "--cmake-dir":
+        return _print_cmake_folder()
     command = next((command for command in COMMANDS if command.name == arguments[0]), None)
     if command is None:
         names = ", ".join(command.name for command in COMMANDS)
@@ -97,9 +100,21 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "flowtell COMMAND --help says more; --version the version.",
+            "flowtell COMMAND --help says more; --version the version;",
+            "--cmake-dir where CMake finds the C library.",
         ]
     )
+
+
+def _print_cmake_folder() -> int:
+    folder = Path(__file__).parent / "native" / "lib" / "cmake" / "flowtell"
+    if not folder.is_dir():
+        return _fail(
+            "this flowtell was installed without its C library: install it with "
+            "FLOWTELL_NATIVE=1 pip install ., which needs cmake, a C++ compiler and ONNX Runtime's header"
+        )
+    print(folder)
+    return EXIT_JUDGED
 
 
 def _fail(message: str) -> int:
