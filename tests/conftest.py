@@ -21,6 +21,12 @@ ROOT = TESTS.parent
 VideoWriter = Callable[..., Path]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what the tests remember out of the user's cache, and what the user's holds out of the tests."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def dev_data() -> Path:
     """Folder of the development data: $FLOWTELL_DEV_DATA, or `../shared/data` beside the checkout."""

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from ._bundle import Bundle
 from ._detector import Detector, usable_cores
 from ._errors import FlowtellError
-from ._providers import PROVIDER_NAMES, load_onnxruntime, why_not
+from ._onnxruntime import load_onnxruntime
+from ._providers import PROVIDER_NAMES, why_not
 from ._version import __version__
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._auto_provider import fastest_provider
 from ._budget import require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._cores import Cores
@@ -20,7 +21,7 @@ from ._file_run import FileRun
 from ._judging import ClipLogits, JudgePool
 from ._manifest import PRECISIONS
 from ._pipeline import FaceGraphs, Progress, open_face_graphs
-from ._providers import Provider, resolve_provider
+from ._providers import Provider, provider_called
 from ._result import Result
 from ._run_control import RunControl, require_timeout
 from ._sessions import GraphSession, open_session
@@ -91,7 +92,8 @@ class Detector:
 
         Args:
             bundle: a bundle's folder, an open bundle, or None for the one that comes with the package.
-            provider: `auto` or the name of one; a provider asked for by name is used or it is an error.
+            provider: `cpu`, `openvino`, `cuda` or `tensorrt`, which is used or it is an error; `auto` takes
+                the fastest that says what the CPU says, and remembers it.
             precision: what the detector graph computes in: `fp32`, `fp16` or `int8`, where the bundle has it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
                 as this process has cores.
@@ -107,14 +109,16 @@ class Detector:
             raise InputError(f"threads must be an integer from 1 to {MAX_THREADS}, not {threads!r}")
         if precision not in PRECISIONS:
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-        taken = resolve_provider(provider)
+        named = None if provider == "auto" else provider_called(provider)
         opened = bundle_from_argument(bundle)
         if "detector" not in opened.manifest.graphs:
             raise BundleError(
                 f"the bundle '{opened.manifest.name}' has no detector graph, so it cannot judge"
             )
-        detector = open_session(opened, "detector", precision, taken)
-        return cls(opened, taken, precision, open_face_graphs(opened, taken), detector, threads)
+        graphs = open_face_graphs(opened, threads)
+        taken = named or fastest_provider(opened, precision, graphs, threads)
+        detector = open_session(opened, "detector", precision, taken, threads)
+        return cls(opened, taken, precision, graphs, detector, threads)
 
     @property
     def bundle(self) -> Bundle:
@@ -123,8 +127,8 @@ class Detector:
 
     @property
     def provider(self) -> str:
-        """What runs it, as ONNX Runtime names it."""
-        return self._provider.ort_name
+        """What runs the detector, as its runtime names it: such as `CPUExecutionProvider`, `OpenVINO CPU`."""
+        return self._provider.reported_name
 
     @property
     def precision(self) -> str:

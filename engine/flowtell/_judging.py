@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ._cores import Cores
 from ._errors import BundleError, InputError
 from ._run_control import RunControl
-from ._sessions import GraphSession, RunningCall, require_shape
+from ._runner import RunningCall
+from ._sessions import GraphSession, require_shape
 
 __all__ = ["ClipLogits", "JudgePool", "Ticket"]
 

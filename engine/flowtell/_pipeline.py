@@ -16,7 +16,7 @@ from ._decode import Frame
 from ._errors import DecodeError
 from ._faces import Cropper, FaceFinder
 from ._frames import open_frames
-from ._providers import Provider, resolve_provider
+from ._providers import provider_called
 from ._sessions import GraphSession, open_session
 
 __all__ = ["ClipReader", "FaceGraphs", "Progress", "iter_face_clips", "open_face_graphs"]
@@ -126,16 +126,16 @@ class ClipReader:
             self._progress(self._latest)
 
 
-def open_face_graphs(bundle: Bundle, provider: Provider) -> FaceGraphs:
-    """Open `faces.onnx` and `crop.onnx` of a bundle.
+def open_face_graphs(bundle: Bundle, threads: int = 1) -> FaceGraphs:
+    """Open `faces.onnx` and `crop.onnx` of a bundle on the CPU, for so many threads at a time.
 
     Raises:
         BundleError, ProviderError: as `open_session`.
     """
     manifest = bundle.manifest
     return FaceGraphs(
-        open_session(bundle, "faces", "fp32", provider),
-        open_session(bundle, "crop", "fp32", provider),
+        open_session(bundle, "faces", "fp32", provider_called("cpu"), threads),
+        open_session(bundle, "crop", "fp32", provider_called("cpu"), threads),
         manifest.crop_size,
         manifest.pairs_per_clip,
         manifest.crop_margin,
@@ -165,7 +165,7 @@ def iter_face_clips(
         IsolationError: where no process that decodes videos can be started.
     """
     require_clip_budget(max_clips)
-    graphs = open_face_graphs(bundle_from_argument(bundle), resolve_provider("auto"))
+    graphs = open_face_graphs(bundle_from_argument(bundle))
     return _face_clips(ClipReader(graphs, path, StageClock(), progress), max_clips)
 
 

@@ -1,57 +1,81 @@
 """Which inference runtimes flowtell can use here, and why not the others.
 
-A provider asked for by name is used or it is an error; `auto` takes what is usable, and results say which.
+A provider asked for by name is used or it is an error; `auto` takes the fastest that passes a probe, and
+results say which. The detector runs on the provider; faces are found and cut out on the CPU everywhere, so
+that every provider judges the same crops.
 """
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 
+from . import _provider_cpu, _provider_cuda, _provider_openvino, _provider_tensorrt
 from ._errors import ProviderError
-from ._version import __version__
+from ._runner import GraphRunner
 
-__all__ = ["PROVIDER_NAMES", "Provider", "load_onnxruntime", "resolve_provider", "why_not"]
+__all__ = ["CPU", "PROVIDER_NAMES", "Provider", "provider_called", "usable_providers", "why_not"]
 
 PROVIDER_NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
-"""What `provider=` accepts. Those outside `_BUILT_IN` are known by name and refused with the reason."""
-
-_INSTALL = "install one with: pip install 'flowtell[cpu]'"
+"""What `provider=` accepts."""
 
 
 @dataclass(frozen=True)
 class Provider:
-    """A usable provider.
+    """A way to run graphs.
 
     Attributes:
         name: flowtell's short one.
-        ort_name: the name that ONNX Runtime and results use.
-        clips_per_call: how many face clips of T pairs share a call to the detector at most.
+        reported_name: the name that its runtime and results use.
+        clips_per_call: how many face clips share a call to the detector at most.
+        why_not: returns why it cannot be used here, in one sentence, or None.
+        version: returns what computes, with its version.
+        open_graph: loads a graph from its bytes, its file's name for messages, and how many threads call it
+            at a time; raises ProviderError.
     """
 
     name: str
-    ort_name: str
+    reported_name: str
     clips_per_call: int
+    why_not: Callable[[], str | None]
+    version: Callable[[], str]
+    open_graph: Callable[[bytes, str, int], GraphRunner]
 
 
-_BUILT_IN = {"cpu": Provider("cpu", "CPUExecutionProvider", clips_per_call=1)}
+CPU = Provider(
+    "cpu", _provider_cpu.NAME, 1, _provider_cpu.why_not, _provider_cpu.version, _provider_cpu.open_graph
+)
 
+_GPU_CLIPS_PER_CALL = 8
+"""At 256 px a clip of 16 pairs took 0.4 GB on a CPU: eight fit beside the weights on a GPU of 8 GB."""
 
-def load_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime when it is first needed, so that `import flowtell` stays light and always works.
-
-    Raises:
-        ProviderError: where none is installed, or the installed one cannot be loaded.
-    """
-    try:
-        return importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise ProviderError(f"onnxruntime is installed but lacks the module '{error.name}'") from error
-        raise ProviderError(f"no onnxruntime is installed: {_INSTALL}") from error
-    except ImportError as error:
-        raise ProviderError(f"onnxruntime cannot be loaded ({error}): reinstall it") from error
+_PROVIDERS = (
+    CPU,
+    Provider(
+        "openvino",
+        _provider_openvino.NAME,
+        1,
+        _provider_openvino.why_not,
+        _provider_openvino.version,
+        _provider_openvino.open_graph,
+    ),
+    Provider(
+        "cuda",
+        _provider_cuda.NAME,
+        _GPU_CLIPS_PER_CALL,
+        _provider_cuda.why_not,
+        _provider_cuda.version,
+        _provider_cuda.open_graph,
+    ),
+    Provider(
+        "tensorrt",
+        _provider_tensorrt.NAME,
+        _GPU_CLIPS_PER_CALL,
+        _provider_tensorrt.why_not,
+        _provider_tensorrt.version,
+        _provider_tensorrt.open_graph,
+    ),
+)
 
 
 def why_not(name: str) -> str | None:
@@ -60,26 +84,29 @@ def why_not(name: str) -> str | None:
     Raises:
         ProviderError: where there is no provider of that name.
     """
-    if name not in PROVIDER_NAMES:
-        raise ProviderError(f"there is no provider '{name}': choose one of {', '.join(PROVIDER_NAMES)}")
-    if name != "auto" and name not in _BUILT_IN:
-        return f"the provider '{name}' is not built into flowtell {__version__}: use 'cpu' or 'auto'"
-    try:
-        available = load_onnxruntime().get_available_providers()
-    except ProviderError as error:
-        return str(error)
-    if _BUILT_IN["cpu"].ort_name not in available:
-        return "this build of onnxruntime has no CPU provider: install onnxruntime from PyPI"
-    return None
+    for provider in _PROVIDERS:
+        # `auto` falls back to the CPU, and every provider needs it for finding faces
+        if provider.name == name or (name == "auto" and provider is CPU):
+            return CPU.why_not() or provider.why_not()
+    raise ProviderError(f"there is no provider '{name}': choose one of {', '.join(PROVIDER_NAMES)}")
 
 
-def resolve_provider(name: str) -> Provider:
-    """Return the provider that `name` stands for; `auto` stands for the CPU in this version.
+def provider_called(name: str) -> Provider:
+    """Return the provider called `name`, which is not `auto`.
 
     Raises:
-        ProviderError: where it cannot be used here; the message says why.
+        ProviderError: where there is none, or it cannot be used here; the message says why.
     """
     reason = why_not(name)
     if reason is not None:
         raise ProviderError(reason)
-    return _BUILT_IN["cpu" if name == "auto" else name]
+    return next(provider for provider in _PROVIDERS if provider.name == name)
+
+
+def usable_providers() -> list[Provider]:
+    """Return those that can be used here, the CPU first.
+
+    Raises:
+        ProviderError: where there is none.
+    """
+    return [provider_called("cpu")] + [p for p in _PROVIDERS if p is not CPU and p.why_not() is None]

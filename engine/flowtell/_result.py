@@ -92,7 +92,7 @@ class Result:
         stopped: `all` (every clip was judged), `budget` (as many as were asked for) or `decided`.
         faces: those with a judged clip, in order of their track.
         bundle: which bundle judged.
-        provider: what ran it, as ONNX Runtime names it.
+        provider: what ran the detector, as its runtime names it.
         precision: of the detector graph.
         timing_ms: wall time by stage.
     """

@@ -1,13 +1,8 @@
-"""Runs the graphs of a bundle: one ONNX Runtime session a graph, one intra-op thread a session.
-
-With one thread inside, a score does not depend on how many clips or threads it shared a call with; callers
-run one session from many threads instead, which ONNX Runtime allows and which is as fast.
-"""
+"""The graphs of a bundle, open on a provider and held to the bundle format."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +11,18 @@ from numpy.typing import NDArray
 
 from ._bundle import Bundle
 from ._errors import BundleError, ProviderError
-from ._providers import Provider, load_onnxruntime
+from ._providers import Provider
+from ._runner import GraphRunner, RunningCall, Values
 
-__all__ = ["GraphSession", "RunningCall", "open_session", "require_shape"]
-
-_ORT_WARNING = 2
+__all__ = ["GraphSession", "open_session", "require_shape"]
 
 
 @dataclass(frozen=True)
 class _Signature:
-    """What a graph of the bundle format takes and gives: name -> (ONNX Runtime's type, rank)."""
+    """What a graph of the bundle format takes and gives."""
 
-    inputs: dict[str, tuple[str, int]]
-    outputs: dict[str, tuple[str, int]]
+    inputs: Values
+    outputs: Values
 
 
 _SIGNATURES = {
@@ -50,39 +44,13 @@ _SIGNATURES = {
 }
 
 
-class RunningCall:
-    """A call to a graph that another thread may end before its time.
-
-    Attributes:
-        is_stopped: whether it was; what it then gives is an error.
-    """
-
-    def __init__(self) -> None:
-        self.is_stopped = False
-        self._stop: Callable[[], object] | None = None
-        self._lock = threading.Lock()
-
-    def arm(self, stop: Callable[[], object]) -> None:
-        """Say what ends the call; done at once where it was stopped before it began."""
-        with self._lock:
-            self._stop = stop
-            if self.is_stopped:
-                stop()
-
-    def stop(self) -> None:
-        """End the call."""
-        with self._lock:
-            self.is_stopped = True
-            if self._stop is not None:
-                self._stop()
-
-
 class GraphSession:
     """One graph, ready to run from any number of threads at once."""
 
-    def __init__(self, session: Any, file: str) -> None:
-        self._session = session
+    def __init__(self, runner: GraphRunner, file: str, version: str) -> None:
+        self._runner = runner
         self._file = file
+        self._version = version
 
     def run(
         self, outputs: Sequence[str], call: RunningCall | None = None, **inputs: NDArray[Any]
@@ -90,54 +58,41 @@ class GraphSession:
         """Return the named outputs for the named inputs; `call` lets another thread end it.
 
         Raises:
-            ProviderError: where ONNX Runtime fails or was stopped, with its own words.
+            ProviderError: where the runtime fails or was stopped, with its own words.
         """
-        options = None
-        if call is not None:
-            options = load_onnxruntime().RunOptions()
-            call.arm(lambda: setattr(options, "terminate", True))
         try:
-            results: list[NDArray[Any]] = self._session.run(list(outputs), inputs, options)
+            return self._runner.run(outputs, inputs, call)
         except Exception as error:
-            # ONNX Runtime's exceptions share no base class but Exception
-            raise ProviderError(f"onnxruntime failed while it ran '{self._file}': {error}") from error
-        return results
+            # the runtimes' exceptions share no base class but Exception
+            raise ProviderError(f"{self._version} failed while it ran '{self._file}': {error}") from error
 
 
-def open_session(bundle: Bundle, graph: str, precision: str, provider: Provider) -> GraphSession:
-    """Load one graph of `bundle` into ONNX Runtime and hold it to the bundle format's names, types and ranks.
+def open_session(
+    bundle: Bundle, graph: str, precision: str, provider: Provider, threads: int
+) -> GraphSession:
+    """Load one graph of `bundle` and hold it to the bundle format's names, types and ranks.
+
+    Args:
+        bundle: an open bundle.
+        graph: `faces`, `crop` or `detector`.
+        precision: one that the bundle has the graph in.
+        provider: what runs it.
+        threads: how many threads call it at a time.
 
     Raises:
         BundleError: where the file is not what the manifest or the format says.
-        ProviderError: where ONNX Runtime is missing, refuses the graph, or takes another provider.
+        ProviderError: where the runtime is missing, refuses the graph, or takes another device.
     """
     data = bundle.read_graph(graph, precision)
     file = bundle.manifest.graphs[graph][precision].file
-    ort = load_onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = _ORT_WARNING
-    try:
-        session = ort.InferenceSession(data, options, providers=[provider.ort_name])
-    except Exception as error:
-        # as in GraphSession.run
-        raise ProviderError(f"onnxruntime {ort.__version__} cannot load '{file}': {error}") from error
-    if session.get_providers() != [provider.ort_name]:
-        taken = ", ".join(session.get_providers())
-        raise ProviderError(f"onnxruntime runs '{file}' on {taken}, not on {provider.ort_name}")
+    runner = provider.open_graph(data, file, threads)
     signature = _SIGNATURES[graph]
-    _require_signature(file, "input", signature.inputs, session.get_inputs())
-    _require_signature(file, "output", signature.outputs, session.get_outputs())
-    return GraphSession(session, file)
+    _require_signature(file, "input", signature.inputs, runner.inputs)
+    _require_signature(file, "output", signature.outputs, runner.outputs)
+    return GraphSession(runner, file, provider.version())
 
 
-def _require_signature(
-    file: str, what: str, wanted: dict[str, tuple[str, int]], found: Sequence[Any]
-) -> None:
-    stated = {value.name: (value.type, len(value.shape)) for value in found}
+def _require_signature(file: str, what: str, wanted: Values, stated: Values) -> None:
     for name, (kind, rank) in wanted.items():
         if stated.get(name) != (kind, rank):
             raise BundleError(f"'{file}' must have the {what} '{name}', {kind} of rank {rank}")

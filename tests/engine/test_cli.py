@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
         (["detect", NATURAL, "--bundle", "nowhere"], "there is no bundle at 'nowhere'"),
         (
             ["detect", NATURAL, "--bundle", "{bundle}", "--provider", "cuda"],
-            "'cuda' is not built into flowtell",
+            "the provider 'cuda' needs onnxruntime-gpu",
         ),
         (
             ["detect", NATURAL, "--bundle", "{bundle}", "--provider", "abacus"],
@@ -159,7 +159,7 @@ def test_doctor_says_what_is_usable_and_why_not(capsys):
     assert findings["provider cpu"]["usable"]
     assert findings["onnxruntime"]["usable"]
     assert not findings["provider cuda"]["usable"]
-    assert "not built into" in findings["provider cuda"]["detail"]
+    assert "needs onnxruntime-gpu" in findings["provider cuda"]["detail"]
     assert document["can_judge"] == findings["default bundle"]["usable"] == (code == 0)
     text_code, text, _ = run(capsys, "doctor")
     assert text_code == code

@@ -13,14 +13,13 @@ from flowtell._clips import MAX_TRACKS
 from flowtell._clock import StageClock
 from flowtell._decode import Frame
 from flowtell._pipeline import open_face_graphs
-from flowtell._providers import resolve_provider
 
 FPS = 25
 
 
 @pytest.fixture(scope="module")
 def graphs(motion_bundle):
-    return open_face_graphs(Bundle.open(motion_bundle), resolve_provider("cpu"))
+    return open_face_graphs(Bundle.open(motion_bundle))
 
 
 @pytest.fixture

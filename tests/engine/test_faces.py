@@ -10,7 +10,6 @@ from flowtell import Bundle
 from flowtell._clock import StageClock
 from flowtell._faces import Cropper, Face, FaceFinder, iou, merge_candidates, square_box
 from flowtell._pipeline import open_face_graphs
-from flowtell._providers import resolve_provider
 
 
 def merged(*candidates):
@@ -84,7 +83,7 @@ def test_iou():
 
 @pytest.fixture(scope="module")
 def graphs(motion_bundle):
-    return open_face_graphs(Bundle.open(motion_bundle), resolve_provider("cpu"))
+    return open_face_graphs(Bundle.open(motion_bundle))
 
 
 def test_finds_the_face_of_a_portrait_and_its_place(graphs, portrait):

@@ -2,28 +2,152 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import onnxruntime
 import pytest
+from tolerances import TOLERANCES
 
-import flowtell
-from flowtell import Detector, ProviderError
-from flowtell._providers import PROVIDER_NAMES, resolve_provider, why_not
-
-
-def test_auto_is_the_cpu_and_says_so():
-    assert resolve_provider("auto") == resolve_provider("cpu")
-    assert resolve_provider("auto").ort_name == "CPUExecutionProvider"
+from flowtell import Bundle, Detector, InputError, ProviderError, samples
+from flowtell.__main__ import main
+from flowtell._cache import private_cache_folder
+from flowtell._onnxruntime import OnnxRuntimeRunner
+from flowtell._providers import PROVIDER_NAMES, provider_called, why_not
 
 
-@pytest.mark.parametrize("name", ["openvino", "cuda", "tensorrt"])
-def test_a_provider_that_is_not_built_in_is_an_error_and_not_a_silent_cpu(motion_bundle, name):
+def install_gpu(name):
+    """Return the sentence for a provider that this machine's onnxruntime is built without."""
+    what = {"cuda": "CUDA", "tensorrt": "TensorRT"}[name]
+    then = {"cuda": "", "tensorrt": ", and install TensorRT 10 from NVIDIA"}[name]
+    return (
+        f"the provider '{name}' needs onnxruntime-gpu, and onnxruntime {onnxruntime.__version__} here is "
+        f"built without {what}: pip uninstall onnxruntime, then pip install 'flowtell[gpu]'{then}"
+    )
+
+
+@pytest.mark.parametrize("name", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_there_is_an_error_and_not_a_silent_cpu(motion_bundle, capsys, name):
+    if why_not(name) is None:
+        pytest.skip(f"this onnxruntime is built with {name}")
     with pytest.raises(ProviderError) as caught:
         Detector.open(motion_bundle, provider=name)
-    wanted = f"the provider '{name}' is not built into flowtell {flowtell.__version__}: use 'cpu' or 'auto'"
-    assert str(caught.value) == wanted
-    assert why_not(name) == wanted
+    assert str(caught.value) == why_not(name) == install_gpu(name)
+    video = str(samples.natural_path())
+    assert main(["detect", video, "--bundle", str(motion_bundle), "--provider", name]) == 2
+    assert capsys.readouterr() == ("", f"flowtell: {install_gpu(name)}\n")
+
+
+def test_a_session_that_fails_does_not_go_on_on_another_provider(motion_bundle):
+    runner = provider_called("cpu").open_graph(Bundle.open(motion_bundle).read_graph("crop"), "crop.onnx", 1)
+    assert not runner._session._enable_fallback
+    with pytest.raises(ProviderError, match="NoSuchProvider"):
+        OnnxRuntimeRunner(Bundle.open(motion_bundle).read_graph("crop"), "crop.onnx", "NoSuchProvider")
+
+
+@pytest.fixture
+def openvino():
+    return pytest.importorskip("openvino", reason="the extra openvino is not installed")
+
+
+def test_openvino_says_what_the_cpu_says_whatever_the_threads(tiny_bundle, openvino):
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (6, 5, 64, 64, 3), dtype=np.uint8)
+    with Detector.open(tiny_bundle, provider="cpu") as cpu:
+        wanted = cpu.score_clips(clips)
+    scores = []
+    for threads in (1, 2):
+        with Detector.open(tiny_bundle, provider="openvino", threads=threads) as detector:
+            assert detector.provider == "OpenVINO CPU"
+            assert detector.precision == "fp32"
+            scores += [detector.score_clips(clips), detector.score_clips(clips[:1])]
+            with ThreadPoolExecutor(8) as callers:
+                for got in callers.map(lambda _: detector.score_clips(clips[:1]), range(32)):
+                    assert np.array_equal(got.pair_logits, scores[0].pair_logits[:1])
+    for got in scores:
+        count = len(got.pair_logits)
+        assert np.array_equal(got.pair_logits, scores[0].pair_logits[:count])
+        assert np.array_equal(got.flow, scores[0].flow[:count])
+        drift = np.abs(got.pair_logits - wanted.pair_logits[:count]).max()
+        assert drift <= TOLERANCES["openvino_logit"].value
+
+
+def test_openvino_judges_a_file_and_the_result_says_so(tiny_bundle, openvino):
+    with Detector.open(tiny_bundle, provider="openvino") as detector:
+        result = detector.detect(samples.natural_path(), max_clips=1)
+    assert (result.state, result.provider, result.precision) == ("ok", "OpenVINO CPU", "fp32")
+
+
+def test_openvino_refuses_a_graph_in_a_sentence(openvino):
+    with pytest.raises(ProviderError, match=r"openvino .* cannot load 'a\.onnx'"):
+        provider_called("openvino").open_graph(b"no graph", "a.onnx", 1)
+
+
+def test_closing_ends_what_openvino_is_judging(tiny_bundle, openvino):
+    detector = Detector.open(tiny_bundle, provider="openvino", threads=1)
+    with ThreadPoolExecutor(1) as caller:
+        future = caller.submit(detector.score_clips, np.zeros((400, 17, 64, 64, 3), np.uint8))
+        while not detector._pool._running:
+            time.sleep(1e-3)
+        detector.close()
+        with pytest.raises(InputError, match="closed"):
+            future.result()
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "flowtell"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the cache folder has another variable there")
+@pytest.mark.parametrize(("drift", "taken"), [(1e-3, "OpenVINO CPU"), (-1.0, "CPUExecutionProvider")])
+def test_auto_takes_what_is_faster_only_where_it_agrees_and_remembers(
+    tiny_bundle, openvino, own_cache, monkeypatch, drift, taken
+):
+    monkeypatch.setattr("flowtell._auto_provider._MAX_DRIFT_LOGIT", drift)
+    monkeypatch.setattr("flowtell._auto_provider._WORTH_IT", 1e-9)  # whatever agrees is fast enough
+    with Detector.open(tiny_bundle, provider="auto", threads=1) as detector:
+        assert detector.provider == taken
+    (kept,) = (own_cache / "auto").iterdir()
+    assert json.loads(kept.read_text()) == ("openvino" if taken.startswith("OpenVINO") else "cpu")
+    kept.write_text('"openvino"' if taken.startswith("CPU") else '"cpu"')
+    with Detector.open(tiny_bundle, provider="auto", threads=1) as detector:
+        assert detector.provider != taken
+
+
+def test_auto_without_another_provider_is_the_cpu_and_runs_no_probe(motion_bundle, own_cache):
+    code = (
+        "import sys; sys.modules['openvino'] = None\nimport flowtell\n"
+        "print(flowtell.Detector.open(sys.argv[1], provider='auto').provider)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(motion_bundle)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "CPUExecutionProvider\n"
+    assert not own_cache.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are not what they are there")
+def test_a_cache_that_others_can_write_to_is_not_used(own_cache):
+    assert private_cache_folder() == own_cache
+    assert own_cache.stat().st_mode & 0o077 == 0
+    own_cache.chmod(0o777)
+    with pytest.raises(ProviderError, match="can be written to by others: make it yours alone"):
+        private_cache_folder()
+
+
+def test_without_openvino_asking_for_it_says_what_to_install(motion_bundle):
+    code = "import sys; sys.modules['openvino'] = None\nfrom flowtell.__main__ import main\nsys.exit(main())"
+    words = ["detect", str(samples.natural_path()), "--bundle", str(motion_bundle), "--provider", "openvino"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    wanted = "the provider 'openvino' needs the package openvino: pip install 'flowtell[openvino]'"
+    assert done.stderr == f"flowtell: {wanted}\n"
 
 
 def test_an_unknown_provider_lists_the_known_ones(motion_bundle):

@@ -1,0 +1,145 @@
+"""What `provider="auto"` takes: the fastest provider that says what the CPU says about a probe.
+
+The probe is the first four pairs of the bundled sample. Where the CPU is the only provider there is nothing
+to choose and nothing is run. A choice is kept in the user's cache folder, by the detector's bytes, the
+runtimes' versions, the machine and the number of threads, so that it does not change from run to run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import samples
+from ._bundle import Bundle
+from ._cache import private_cache_folder
+from ._clips import MIN_PAIRS, ClipMaker
+from ._clock import StageClock
+from ._errors import BundleError, ProviderError
+from ._faces import Cropper, FaceFinder
+from ._frames import open_frames
+from ._pipeline import FaceGraphs
+from ._providers import Provider, usable_providers
+from ._sessions import GraphSession, open_session
+
+__all__ = ["fastest_provider"]
+
+_MAX_DRIFT_LOGIT = 1e-3
+"""From the CPU's logits. It moves a probability by 0.00025 at most, a tenth of the last digit that is shown;
+fp32 on another runtime differs by 2e-5."""
+
+_WORTH_IT = 1.2
+"""How many times the CPU's speed another provider must reach: less may be the noise of a busy machine."""
+
+_TIMED_CALLS = 3
+
+
+def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs, threads: int) -> Provider:
+    """Return the provider to judge with, the CPU where nothing is clearly better.
+
+    Raises:
+        BundleError, ProviderError: where the CPU cannot run the bundle.
+    """
+    cpu, *others = usable_providers()
+    if not others or "detector" not in bundle.manifest.graphs:
+        return cpu
+    providers = {provider.name: provider for provider in (cpu, *others)}
+    key = _key(bundle, precision, threads, list(providers.values()))
+    kept = _read_choice(key)
+    if kept in providers:
+        return providers[kept]
+    chosen = _probe(bundle, precision, graphs, threads, cpu, others)
+    _keep_choice(key, chosen.name)
+    return chosen
+
+
+def _probe(
+    bundle: Bundle, precision: str, graphs: FaceGraphs, threads: int, cpu: Provider, others: list[Provider]
+) -> Provider:
+    clip = _probe_clip(graphs)
+    if clip is None:
+        return cpu
+    wanted, best_s = _logits_and_time(
+        open_session(bundle, "detector", precision, cpu, threads), clip, threads
+    )
+    best_s /= _WORTH_IT
+    best = cpu
+    for provider in others:
+        try:
+            session = open_session(bundle, "detector", precision, provider, threads)
+            logits, spent_s = _logits_and_time(session, clip, threads)
+        except (BundleError, ProviderError):
+            # what cannot run the graph is no candidate; asked for by name it says why
+            continue
+        agrees = logits.shape == wanted.shape and float(np.abs(logits - wanted).max()) <= _MAX_DRIFT_LOGIT
+        if agrees and spent_s < best_s:
+            best, best_s = provider, spent_s
+    return best
+
+
+def _probe_clip(graphs: FaceGraphs) -> NDArray[np.uint8] | None:
+    """Return `uint8 [1, 5, S, S, 3]`; None where the bundle's face graphs find no face in the sample."""
+    clock = StageClock()
+    finder, cropper = FaceFinder(graphs.faces, clock), Cropper(graphs.crop, graphs.crop_size, clock)
+    maker = ClipMaker(finder, cropper, MIN_PAIRS, graphs.crop_margin)
+    with open_frames(samples.natural_path()) as frames:
+        for frame in frames:
+            for clip in maker.push(frame):
+                return clip.frames[None]
+    return None
+
+
+def _logits_and_time(
+    session: GraphSession, clip: NDArray[np.uint8], threads: int
+) -> tuple[NDArray[np.float32], float]:
+    """Return the pair logits of the probe, and the shortest time of `threads` calls side by side, in s."""
+
+    def judge(_: int) -> NDArray[np.float32]:
+        return session.run(("pair_logits",), clips=clip)[0]
+
+    with ThreadPoolExecutor(threads) as pool:
+        logits = judge(0)
+        times = []
+        for _ in range(_TIMED_CALLS):
+            begun_s = time.perf_counter()
+            list(pool.map(judge, range(threads)))
+            times.append(time.perf_counter() - begun_s)
+    return logits, min(times)
+
+
+def _key(bundle: Bundle, precision: str, threads: int, providers: list[Provider]) -> str:
+    entry = bundle.manifest.graphs["detector"].get(precision)
+    facts = (
+        entry.sha256 if entry else "",
+        threads,
+        platform.node(),
+        platform.machine(),
+        *(provider.version() for provider in providers),
+    )
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _read_choice(key: str) -> str | None:
+    try:
+        kept = json.loads((private_cache_folder() / "auto" / f"{key}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, ProviderError):
+        return None
+    return kept if isinstance(kept, str) else None
+
+
+def _keep_choice(key: str, name: str) -> None:
+    # a choice that cannot be kept is made again
+    with suppress(OSError, ProviderError):
+        folder = private_cache_folder() / "auto"
+        folder.mkdir(exist_ok=True)
+        unfinished = folder / f"{key}.{os.getpid()}"
+        unfinished.write_text(json.dumps(name), encoding="utf-8")
+        unfinished.replace(folder / f"{key}.json")

@@ -1,0 +1,103 @@
+"""The provider `openvino`: Intel's runtime on the CPU, in the precision that the graph is written in."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import queue
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import ProviderError
+from ._runner import GraphRunner, RunningCall
+
+__all__ = ["NAME", "open_graph", "version", "why_not"]
+
+NAME = "OpenVINO CPU"
+
+_TYPES = {"u8": "tensor(uint8)", "f32": "tensor(float)", "i64": "tensor(int64)"}
+
+
+def why_not() -> str | None:
+    """Return why it cannot be used here, or None where it may be; it is not loaded for that."""
+    if sys.modules.get("openvino", ...) is None or importlib.util.find_spec("openvino") is None:
+        return "the provider 'openvino' needs the package openvino: pip install 'flowtell[openvino]'"
+    return None
+
+
+def version() -> str:
+    """Return what computes, with its version."""
+    return f"openvino {importlib.metadata.version('openvino')}"
+
+
+def open_graph(data: bytes, file: str, threads: int) -> GraphRunner:
+    """Load a graph for `threads` callers at a time.
+
+    Raises:
+        ProviderError: where OpenVINO is missing or refuses the graph.
+    """
+    return _OpenVinoRunner(data, file, threads)
+
+
+def _load() -> ModuleType:
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise ProviderError(f"openvino cannot be loaded ({error}): reinstall it") from error
+
+
+class _OpenVinoRunner:
+    """A `GraphRunner` with one stream of one thread for each caller, so that scores do not depend on them."""
+
+    def __init__(self, data: bytes, file: str, threads: int) -> None:
+        openvino = _load()
+        settings = {
+            # left to itself it computes in bfloat16 where the CPU has it
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": str(threads),
+            "INFERENCE_NUM_THREADS": str(threads),
+            "ENABLE_CPU_PINNING": "NO",
+        }
+        try:
+            core = openvino.Core()
+            model = core.compile_model(core.read_model(data), "CPU", settings)
+            requests = [model.create_infer_request() for _ in range(threads)]
+        except RuntimeError as error:
+            raise ProviderError(f"{version()} cannot load '{file}': {error}") from error
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for request in requests:
+            self._idle.put(request)
+        self.inputs = _values(model.inputs)
+        self.outputs = _values(model.outputs)
+
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], call: RunningCall | None
+    ) -> list[NDArray[Any]]:
+        """Return the named outputs; see `GraphRunner.run`."""
+        request = self._idle.get()
+        try:
+            request.start_async(dict(inputs), share_inputs=True)
+            if call is not None:
+                call.arm(request.cancel)
+            request.wait()
+            if call is not None:
+                call.disarm()
+            return [np.array(request.get_tensor(name).data) for name in outputs]
+        finally:
+            self._idle.put(request)
+
+
+def _values(ports: Sequence[Any]) -> dict[str, tuple[str, int]]:
+    return {
+        port.get_any_name(): (
+            _TYPES.get(port.get_element_type().get_type_name(), port.get_element_type().get_type_name()),
+            port.get_partial_shape().rank.get_length(),
+        )
+        for port in ports
+    }
