@@ -84,4 +84,5 @@ TOLERANCES: dict[str, Tolerance] = {
     "openvino_logit": Tolerance(
         1e-4, "", "the tiny model in two runtimes, float32; 1.3e-6 was measured on random clips"
     ),
+    "student_t_table": Tolerance(2e-3, "of the value", "printed tables give four digits of t"),
 }

@@ -9,6 +9,7 @@
 from ._bundle import Bundle, default_bundle_path
 from ._clips import FaceClip
 from ._detector import ClipScores, Detector
+from ._effort import Effort
 from ._errors import BundleError, DecodeError, FlowtellError, InputError, IsolationError, ProviderError
 from ._pipeline import Progress, iter_face_clips
 from ._result import BundleIdentity, ClipResult, FaceResult, Result, TimingMs
@@ -23,6 +24,7 @@ __all__ = [
     "ClipScores",
     "DecodeError",
     "Detector",
+    "Effort",
     "FaceClip",
     "FaceResult",
     "FlowtellError",

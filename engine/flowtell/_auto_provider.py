@@ -1,8 +1,9 @@
 """What `provider="auto"` takes: the fastest provider that says what the CPU says about a probe.
 
-The probe is the first four pairs of the bundled sample. Where the CPU is the only provider there is nothing
-to choose and nothing is run. A choice is kept in the user's cache folder, by the detector's bytes, the
-runtimes' versions, the machine and the number of threads, so that it does not change from run to run.
+The probe is the first four pairs of the bundled sample, judged by one thread. Where the CPU is the only
+provider there is nothing to choose and nothing is run. A choice is kept in the user's cache folder, by the
+detector's bytes, the runtimes' versions and the machine, so that it does not change from run to run. The
+variable FLOWTELL_PROVIDER names what `auto` takes instead.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import os
 import platform
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -27,10 +27,12 @@ from ._errors import BundleError, ProviderError
 from ._faces import Cropper, FaceFinder
 from ._frames import open_frames
 from ._pipeline import FaceGraphs
-from ._providers import Provider, usable_providers
+from ._providers import Provider, provider_called, usable_providers
 from ._sessions import GraphSession, open_session
 
-__all__ = ["fastest_provider"]
+__all__ = ["PROVIDER_VARIABLE", "fastest_provider"]
+
+PROVIDER_VARIABLE = "FLOWTELL_PROVIDER"
 
 _MAX_DRIFT_LOGIT = 1e-3
 """From the CPU's logits. It moves a probability by 0.00025 at most, a tenth of the last digit that is shown;
@@ -42,40 +44,41 @@ _WORTH_IT = 1.2
 _TIMED_CALLS = 3
 
 
-def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs, threads: int) -> Provider:
+def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Provider:
     """Return the provider to judge with, the CPU where nothing is clearly better.
 
     Raises:
-        BundleError, ProviderError: where the CPU cannot run the bundle.
+        BundleError, ProviderError: where the CPU cannot run the bundle, or the provider that the environment
+            names cannot be used.
     """
+    named = os.environ.get(PROVIDER_VARIABLE, "auto")
+    if named != "auto":
+        return provider_called(named)
     cpu, *others = usable_providers()
     if not others or "detector" not in bundle.manifest.graphs:
         return cpu
     providers = {provider.name: provider for provider in (cpu, *others)}
-    key = _key(bundle, precision, threads, list(providers.values()))
+    key = _key(bundle, precision, list(providers.values()))
     kept = _read_choice(key)
     if kept in providers:
         return providers[kept]
-    chosen = _probe(bundle, precision, graphs, threads, cpu, others)
+    chosen = _probe(bundle, precision, graphs, cpu, others)
     _keep_choice(key, chosen.name)
     return chosen
 
 
 def _probe(
-    bundle: Bundle, precision: str, graphs: FaceGraphs, threads: int, cpu: Provider, others: list[Provider]
+    bundle: Bundle, precision: str, graphs: FaceGraphs, cpu: Provider, others: list[Provider]
 ) -> Provider:
     clip = _probe_clip(graphs)
     if clip is None:
         return cpu
-    wanted, best_s = _logits_and_time(
-        open_session(bundle, "detector", precision, cpu, threads), clip, threads
-    )
-    best_s /= _WORTH_IT
-    best = cpu
+    wanted, cpu_s = _logits_and_time(open_session(bundle, "detector", precision, cpu, threads=1), clip)
+    best, best_s = cpu, cpu_s / _WORTH_IT
     for provider in others:
         try:
-            session = open_session(bundle, "detector", precision, provider, threads)
-            logits, spent_s = _logits_and_time(session, clip, threads)
+            session = open_session(bundle, "detector", precision, provider, threads=1)
+            logits, spent_s = _logits_and_time(session, clip)
         except (BundleError, ProviderError):
             # what cannot run the graph is no candidate; asked for by name it says why
             continue
@@ -97,29 +100,21 @@ def _probe_clip(graphs: FaceGraphs) -> NDArray[np.uint8] | None:
     return None
 
 
-def _logits_and_time(
-    session: GraphSession, clip: NDArray[np.uint8], threads: int
-) -> tuple[NDArray[np.float32], float]:
-    """Return the pair logits of the probe, and the shortest time of `threads` calls side by side, in s."""
-
-    def judge(_: int) -> NDArray[np.float32]:
-        return session.run(("pair_logits",), clips=clip)[0]
-
-    with ThreadPoolExecutor(threads) as pool:
-        logits = judge(0)
-        times = []
-        for _ in range(_TIMED_CALLS):
-            begun_s = time.perf_counter()
-            list(pool.map(judge, range(threads)))
-            times.append(time.perf_counter() - begun_s)
+def _logits_and_time(session: GraphSession, clip: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+    """Return the pair logits of the probe, and the shortest time of a call, in seconds."""
+    (logits,) = session.run(("pair_logits",), clips=clip)
+    times = []
+    for _ in range(_TIMED_CALLS):
+        begun_s = time.perf_counter()
+        session.run(("pair_logits",), clips=clip)
+        times.append(time.perf_counter() - begun_s)
     return logits, min(times)
 
 
-def _key(bundle: Bundle, precision: str, threads: int, providers: list[Provider]) -> str:
+def _key(bundle: Bundle, precision: str, providers: list[Provider]) -> str:
     entry = bundle.manifest.graphs["detector"].get(precision)
     facts = (
         entry.sha256 if entry else "",
-        threads,
         platform.node(),
         platform.machine(),
         *(provider.version() for provider in providers),

@@ -47,9 +47,20 @@ class EvenSample(Generic[T]):
         else:
             heapq.heappushpop(self._kept, entry)
 
-    def items(self) -> list[T]:
-        """Return what is kept, in the order it was offered."""
-        return [item for *_, item in sorted(self._kept, key=lambda entry: entry[2])]
+    def items(self, size: int | None = None) -> list[T]:
+        """Return what is kept, in the order it was offered; what a sample of `size` would have kept."""
+        kept = sorted(self._kept, key=_visit)[:size]
+        return [item for *_, item in sorted(kept, key=lambda entry: entry[2])]
+
+    def by_rank(self) -> list[T]:
+        """Return what is kept, in an order of which every beginning is spread evenly."""
+        return [item for *_, item in sorted(self._kept, key=_visit)]
+
+
+def _visit(entry: tuple[bool, int, int, T]) -> tuple[bool, int]:
+    """Sort by what a smaller sample would keep."""
+    preferred, minus_rank, *_ = entry
+    return not preferred, -minus_rank
 
 
 def require_clip_budget(max_clips: int | None) -> int | None:

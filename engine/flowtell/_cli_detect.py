@@ -6,9 +6,11 @@ import argparse
 import sys
 from contextlib import closing
 
-from ._budget import MAX_CLIPS_LIMIT, require_clip_budget
+from ._budget import MAX_CLIPS_LIMIT
 from ._cli_progress import ProgressBar
 from ._detector import Detector
+from ._effort import Effort
+from ._errors import InputError
 from ._manifest import PRECISIONS
 from ._providers import PROVIDER_NAMES
 from ._result import Result
@@ -20,7 +22,7 @@ __all__ = ["main"]
 def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
-    require_clip_budget(arguments.clips)
+    effort = effort_from_words(arguments)
     require_timeout(arguments.timeout)
     detector = Detector.open(
         arguments.bundle,
@@ -34,7 +36,7 @@ def main(argv: list[str]) -> int:
     judged = True
     with detector, ProgressBar(sys.stderr, arguments.video) as bar:
         results = detector.detect_many(
-            arguments.video, max_clips=arguments.clips, timeout_s=arguments.timeout, progress=bar
+            arguments.video, effort=effort, timeout_s=arguments.timeout, progress=bar
         )
         with closing(results):
             for result in results:
@@ -57,6 +59,30 @@ def result_line(result: Result, width: int) -> str:
     return line if result.reason is None else f"{line}  {result.state}: {result.reason}"
 
 
+def effort_from_words(arguments: argparse.Namespace) -> Effort:
+    """Return how much of each file to look at.
+
+    Raises:
+        InputError: where a number is out of range or a budget is not written as it must be.
+    """
+    if arguments.budget is not None:
+        for unit in ("/min", "s"):
+            value = _number(arguments.budget.removesuffix(unit))
+            if arguments.budget.endswith(unit) and value is not None:
+                return Effort(compute_s=value) if unit == "s" else Effort(clips_per_minute=value)
+        raise InputError(
+            f"--budget must be a number with /min or s, such as 4/min or 20s, not {arguments.budget!r}"
+        )
+    return Effort(max_clips=arguments.clips, error_rate=arguments.anytime)
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="flowtell detect",
@@ -74,11 +100,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="Q",
         help=f"what to compute in, where the bundle has it: {', '.join(PRECISIONS)} (default: fp32)",
     )
-    parser.add_argument(
+    effort = parser.add_mutually_exclusive_group()
+    effort.add_argument("--all", action="store_true", help="judge every face clip (the default)")
+    effort.add_argument(
         "--clips",
         type=int,
         metavar="N",
-        help=f"judge at most N face clips a file, evenly spread (1 to {MAX_CLIPS_LIMIT}; default: all)",
+        help=f"judge at most N face clips a file, evenly spread (1 to {MAX_CLIPS_LIMIT})",
+    )
+    effort.add_argument(
+        "--budget",
+        metavar="B",
+        help="4/min judges four face clips for each minute of video; 20s judges short runs of frames, spread "
+        "over the file, for 20 seconds",
+    )
+    effort.add_argument(
+        "--anytime",
+        type=float,
+        metavar="E",
+        help="judge such runs until the rest would not change the verdict, at most in a share E of files "
+        "(0.05, say)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads that compute at the same time (default: all cores)"

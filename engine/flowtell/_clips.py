@@ -55,6 +55,7 @@ class FaceClip:
         box: (x, y, w, h) in px of the upright frame, even, square; may reach outside the frame.
         is_background: whether, at its start, another face in the frame was more than twice as large.
         frames: `uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T.
+        times_s: presentation time of each frame, in seconds.
     """
 
     track: int
@@ -63,6 +64,7 @@ class FaceClip:
     box: Box
     is_background: bool
     frames: NDArray[np.uint8]
+    times_s: tuple[float, ...]
 
 
 class ClipMaker:
@@ -217,6 +219,8 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
-        start_s, end_s = clip.times_s[0], clip.times_s[-1]
+        times_s = tuple(clip.times_s)
         frames = np.stack(clip.images)
-        return [FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, frames)]
+        return [
+            FaceClip(track.number, times_s[0], times_s[-1], clip.box, clip.is_background, frames, times_s)
+        ]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._auto_provider import fastest_provider
-from ._budget import require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._cores import Cores
+from ._effort import EVERYTHING, Effort
 from ._errors import BundleError, InputError
 from ._file_run import FileRun
 from ._judging import ClipLogits, JudgePool
@@ -116,7 +116,7 @@ class Detector:
                 f"the bundle '{opened.manifest.name}' has no detector graph, so it cannot judge"
             )
         graphs = open_face_graphs(opened, threads)
-        taken = named or fastest_provider(opened, precision, graphs, threads)
+        taken = named or fastest_provider(opened, precision, graphs)
         detector = open_session(opened, "detector", precision, taken, threads)
         return cls(opened, taken, precision, graphs, detector, threads)
 
@@ -157,6 +157,7 @@ class Detector:
         path: str | os.PathLike[str],
         *,
         max_clips: int | None = None,
+        effort: Effort = EVERYTHING,
         timeout_s: float | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Result:
@@ -168,23 +169,25 @@ class Detector:
         Args:
             path: a video file.
             max_clips: judge at most so many face clips (1 to 256), evenly spread over the file, those of
-                faces in the background last; None judges all.
+                faces in the background last; short for `effort=Effort(max_clips=...)`.
+            effort: how much of the file to look at; every clip by default.
             timeout_s: give up after so many seconds of wall time, in the state `timed_out`; None never does.
             progress: called with a `Progress` after each frame that is read and each clip that is judged.
 
         Raises:
-            InputError: for `max_clips` or `timeout_s` out of range, and where the detector is closed.
+            InputError: for an argument out of range, and where the detector is closed.
             ProviderError, BundleError: where a graph fails while it runs; never a score.
             IsolationError: where no process that decodes videos can be started.
         """
-        require_clip_budget(max_clips)
-        return self._detect(path, max_clips, RunControl(require_timeout(timeout_s)), progress)
+        control = RunControl(require_timeout(timeout_s))
+        return self._detect(path, _effort(max_clips, effort), control, progress)
 
     def detect_many(
         self,
         paths: Iterable[str | os.PathLike[str]],
         *,
         max_clips: int | None = None,
+        effort: Effort = EVERYTHING,
         timeout_s: float | None = None,
         progress: Callable[[int, Progress], None] | None = None,
     ) -> Generator[Result, None, None]:
@@ -196,6 +199,7 @@ class Detector:
         Args:
             paths: video files; drawn from as they are needed.
             max_clips: as in `detect`, for each file.
+            effort: as in `detect`, for each file.
             timeout_s: as in `detect`, for each file, from when it is begun.
             progress: called with the file's index and a `Progress`, from the thread that reads that file.
 
@@ -206,9 +210,8 @@ class Detector:
             InputError: as `detect`, on the call.
             ProviderError, BundleError, InputError: as `detect`, instead of a file's result.
         """
-        require_clip_budget(max_clips)
         require_timeout(timeout_s)
-        return self._results(iter(paths), max_clips, timeout_s, progress)
+        return self._results(iter(paths), _effort(max_clips, effort), timeout_s, progress)
 
     def stream(self) -> Stream:
         """Return a stream for live video, whose frames are pushed one at a time.
@@ -261,24 +264,25 @@ class Detector:
     def _detect(
         self,
         path: str | os.PathLike[str],
-        max_clips: int | None,
+        effort: Effort,
         control: RunControl,
         progress: Callable[[Progress], None] | None,
     ) -> Result:
         run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
-        run.judge(max_clips)
+        manifest = self._bundle.manifest
+        run.judge(effort, manifest.pairs_per_clip, manifest.thresholds[0].fake_probability)
         return run.result(self._bundle, self.provider, self._precision)
 
     def _results(
         self,
         paths: Iterator[str | os.PathLike[str]],
-        max_clips: int | None,
+        effort: Effort,
         timeout_s: float | None,
         progress: Callable[[int, Progress], None] | None,
     ) -> Generator[Result, None, None]:
         def begin(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
             report = None if progress is None else lambda latest: progress(index, latest)
-            return self._detect(path, max_clips, control, report)
+            return self._detect(path, effort, control, report)
 
         runs: deque[tuple[RunControl, Future[Result]]] = deque()
         begun = 0
@@ -300,6 +304,14 @@ class Detector:
                 future.cancel()
                 control.cancel()
             readers.shutdown(wait=True)
+
+
+def _effort(max_clips: int | None, effort: Effort) -> Effort:
+    if max_clips is None:
+        return effort
+    if effort != EVERYTHING:
+        raise InputError("max_clips and effort exclude each other: say Effort(max_clips=...)")
+    return Effort(max_clips=max_clips)
 
 
 def usable_cores() -> int:

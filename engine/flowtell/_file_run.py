@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 
-from ._budget import EvenSample
+from ._budget import MAX_CLIPS_LIMIT, EvenSample
 from ._bundle import Bundle
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
 from ._decode import Frame
+from ._effort import Effort
 from ._errors import InputError
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
 from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
 from ._run_control import RunControl, TimeUpError
+from ._runs import Judge, RunPlan
 from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state, verdict_of
 
 __all__ = ["FileRun", "judged_in_order", "logits_of"]
@@ -46,11 +49,12 @@ class FileRun:
         self._clock = StageClock()
         self._reader = ClipReader(graphs, path, self._clock, progress)
         self._judged: list[JudgedClip] = []
+        self._deciding: set[int] | None = None
         self._stopped = "all"
         self._time_is_up = False
 
-    def judge(self, max_clips: int | None) -> None:
-        """Read the file and judge its clips, `max_clips` of them where that is a number.
+    def judge(self, effort: Effort, pairs_per_clip: int, threshold: float) -> None:
+        """Read the file and judge as much of it as `effort` says.
 
         Raises:
             CancelledError: where the run was cancelled.
@@ -61,12 +65,15 @@ class FileRun:
         ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, self._cores, self._control)
         try:
             with ahead, self._cores.held(urgent=True) as core:
-                clips: Iterable[FaceClip] = self._reader.clips(iter(lambda: ahead.get(core), None))
-                if max_clips is not None:
-                    clips = self._sampled(clips, max_clips)
-                for clip, logits in judged_in_order(self._pool, clips, core, self._control):
-                    self._judged.append(_judged_clip(clip, logits))
-                    self._reader.count_judged()
+                clips = self._reader.clips(iter(lambda: ahead.get(core), None))
+
+                def judge(chosen: Iterable[FaceClip]) -> Iterator[tuple[FaceClip, ClipLogits]]:
+                    return judged_in_order(self._pool, chosen, core, self._control)
+
+                if effort.is_by_runs:
+                    self._judge_runs(clips, effort, RunPlan(pairs_per_clip), threshold, judge)
+                else:
+                    self._keep(judge(self._sampled(clips, effort)))
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"
@@ -74,7 +81,7 @@ class FileRun:
     def result(self, bundle: Bundle, provider: str, precision: str) -> Result:
         """Return what came out of `judge`."""
         manifest, reader, clock = bundle.manifest, self._reader, self._clock
-        faces = faces_from_clips(self._judged, manifest.pairs_per_clip)
+        faces = faces_from_clips(self._judged, manifest.pairs_per_clip, self._deciding)
         state, reason = file_state(reader.failure, reader.maker, bool(self._judged))
         probability = file_probability(faces)
         if self._time_is_up:
@@ -105,12 +112,38 @@ class FileRun:
             ),
         )
 
-    def _sampled(self, clips: Iterable[FaceClip], size: int) -> list[FaceClip]:
-        sample: EvenSample[FaceClip] = EvenSample(size)
+    def _sampled(self, clips: Iterable[FaceClip], effort: Effort) -> Iterable[FaceClip]:
+        """Return the clips that are to be judged: all, as they come, or a sample, once the file is read."""
+        if effort.max_clips is None and effort.clips_per_minute is None:
+            return clips
+        sample: EvenSample[FaceClip] = EvenSample(effort.max_clips or MAX_CLIPS_LIMIT)
         for clip in clips:
             sample.offer(clip, preferred=not clip.is_background)
-        self._stopped = "budget" if sample.offered > size else "all"
-        return sample.items()
+        size = effort.max_clips
+        if effort.clips_per_minute is not None:
+            size = max(math.ceil(effort.clips_per_minute * self._reader.time_s / 60), 1)
+        chosen = sample.items(size)
+        self._stopped = "all" if sample.offered == len(chosen) else "budget"
+        return chosen
+
+    def _judge_runs(
+        self, clips: Iterable[FaceClip], effort: Effort, plan: RunPlan, threshold: float, judge: Judge
+    ) -> None:
+        for clip in clips:
+            plan.add(clip)
+        self._reader.expect(plan.close())
+        self._deciding = plan.deciding
+        if effort.compute_s is not None:
+            self._keep(plan.judge_for(effort.compute_s, judge))
+        elif effort.error_rate is not None:
+            self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
+        self._judged.sort(key=lambda item: item.clip.start_s)
+        self._stopped = plan.stopped
+
+    def _keep(self, judged: Iterator[tuple[FaceClip, ClipLogits]]) -> None:
+        for clip, logits in judged:
+            self._judged.append(_judged_clip(clip, logits))
+            self._reader.count_judged()
 
 
 def judged_in_order(

@@ -29,8 +29,8 @@ class Progress:
     Attributes:
         time_s: presentation time of the latest frame, in seconds.
         duration_s: what the file's header says it lasts; None where it does not, and not to be trusted.
-        clips: face clips found so far.
-        judged: face clips judged so far.
+        clips: face clips found so far; once a file has been read whose runs of pairs are judged, those runs.
+        judged: how many of them have been judged.
     """
 
     time_s: float
@@ -115,6 +115,15 @@ class ClipReader:
         done = self.maker.finish()
         self._report(clips=self._latest.clips + len(done))
         yield from done
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time of the latest frame, in seconds."""
+        return self._latest.time_s
+
+    def expect(self, items: int) -> None:
+        """Report that so many things may be judged, instead of the clips that were found."""
+        self._report(clips=items)
 
     def count_judged(self) -> None:
         """Report that one more clip has been judged."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ._clips import MIN_FACE_PX, MIN_PAIRS, ClipMaker
 from ._errors import DecodeError
 from ._result import ClipResult, FaceResult
 
-__all__ = ["JudgedClip", "faces_from_clips", "file_probability", "file_state", "sigmoid", "verdict_of"]
+__all__ = [
+    "JudgedClip",
+    "deciding_tracks",
+    "faces_from_clips",
+    "file_probability",
+    "file_state",
+    "sigmoid",
+    "verdict_of",
+]
 
 
 @dataclass(frozen=True)
@@ -31,28 +39,44 @@ def sigmoid(logit: float) -> float:
     return growth / (1.0 + growth)
 
 
-def faces_from_clips(judged: Sequence[JudgedClip], pairs_per_clip: int) -> tuple[FaceResult, ...]:
-    """Return the faces of these clips in order of their track; a face's probability is its clips' mean.
+def deciding_tracks(clips: Iterable[tuple[int, bool, int]], pairs_per_clip: int) -> set[int]:
+    """Return the tracks that speak for the file.
 
     The probability of a file is the highest of its faces, so one stray face could speak for the whole
-    file. A face decides only if at least half of its clips are in the foreground and it was judged on one
-    full clip's worth of pairs; where no face has both, being in the foreground is enough; where none has
-    that, all decide.
+    file. A face decides only if at least half of its clips are in the foreground and it has one full
+    clip's worth of pairs; where no face has both, being in the foreground is enough; where none has that,
+    all decide.
+
+    Args:
+        clips: (track, whether it is in the background, pairs) of each.
+        pairs_per_clip: of a full clip.
     """
+    tracks: dict[int, list[tuple[bool, int]]] = {}
+    for track, is_background, pairs in clips:
+        tracks.setdefault(track, []).append((is_background, pairs))
+    foreground = {
+        track for track, items in tracks.items() if 2 * sum(behind for behind, _ in items) <= len(items)
+    }
+    solid = {track for track in foreground if sum(pairs for _, pairs in tracks[track]) >= pairs_per_clip}
+    return solid or foreground or set(tracks)
+
+
+def faces_from_clips(
+    judged: Sequence[JudgedClip], pairs_per_clip: int, deciding: set[int] | None = None
+) -> tuple[FaceResult, ...]:
+    """Return the faces of these clips in order of their track; a face's probability is its clips' mean.
+
+    Args:
+        judged: what was judged.
+        pairs_per_clip: of a full clip.
+        deciding: the tracks that decide; None where all clips of the file say so that were judged.
+    """
+    if deciding is None:
+        facts = ((item.track, item.is_background, len(item.clip.pair_logits)) for item in judged)
+        deciding = deciding_tracks(facts, pairs_per_clip)
     tracks: dict[int, list[JudgedClip]] = {}
     for item in judged:
         tracks.setdefault(item.track, []).append(item)
-    foreground = {
-        track
-        for track, items in tracks.items()
-        if 2 * sum(item.is_background for item in items) <= len(items)
-    }
-    solid = {
-        track
-        for track in foreground
-        if sum(len(item.clip.pair_logits) for item in tracks[track]) >= pairs_per_clip
-    }
-    deciding = solid or foreground or set(tracks)
     return tuple(
         FaceResult(
             track,

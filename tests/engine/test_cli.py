@@ -61,6 +61,18 @@ def test_detect_json_is_one_valid_object_a_line(capsys, motion_bundle, tmp_path)
     assert documents[0]["stopped"] == "budget"
 
 
+@pytest.mark.parametrize(
+    "words", [["--budget", "16/min"], ["--budget", "1e-9s"], ["--anytime", "0.05"], ["--all"]]
+)
+def test_detect_looks_at_as_much_as_it_is_told(capsys, motion_bundle, words):
+    code, out, err = run(capsys, "detect", NATURAL, "--json", "--bundle", str(motion_bundle), *words)
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    looked_at = {"16/min": 32, "1e-9s": 4, "--all": 96}
+    assert result["pairs_judged"] == looked_at.get(words[-1], result["pairs_judged"])
+    assert 4 <= result["pairs_judged"] <= result["pairs_total"] == 96
+
+
 def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
     (tmp_path / "a.mp4").write_text("text")
     code, out, _ = run(capsys, "detect", str(tmp_path / "a.mp4"), "--bundle", str(motion_bundle))
@@ -86,6 +98,10 @@ def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
         ),
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "0"], "number of clips"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "many"], "invalid int value"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--budget", "20"], "such as 4/min or 20s, not '20'"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--budget=-1s"], "compute_s must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--anytime", "2"], "error_rate must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--anytime", "0.1", "--clips", "1"], "not allowed with"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--threads", "0"], "threads must be"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--timeout", "-1"], "timeout_s must be"),
         (["info", "nowhere"], "there is no bundle at 'nowhere'"),

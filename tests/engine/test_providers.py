@@ -101,6 +101,7 @@ def test_closing_ends_what_openvino_is_judging(tiny_bundle, openvino):
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("FLOWTELL_PROVIDER")
     return tmp_path / "flowtell"
 
 
@@ -118,6 +119,16 @@ def test_auto_takes_what_is_faster_only_where_it_agrees_and_remembers(
     kept.write_text('"openvino"' if taken.startswith("CPU") else '"cpu"')
     with Detector.open(tiny_bundle, provider="auto", threads=1) as detector:
         assert detector.provider != taken
+
+
+def test_the_environment_says_what_auto_takes(tiny_bundle, openvino, own_cache, monkeypatch):
+    monkeypatch.setenv("FLOWTELL_PROVIDER", "openvino")
+    with Detector.open(tiny_bundle, threads=1) as detector:
+        assert detector.provider == "OpenVINO CPU"
+    monkeypatch.setenv("FLOWTELL_PROVIDER", "abacus")
+    with pytest.raises(ProviderError, match="there is no provider 'abacus'"):
+        Detector.open(tiny_bundle)
+    assert Detector.open(tiny_bundle, provider="cpu").provider == "CPUExecutionProvider"
 
 
 def test_auto_without_another_provider_is_the_cpu_and_runs_no_probe(motion_bundle, own_cache):

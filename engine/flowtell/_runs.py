@@ -1,0 +1,120 @@
+"""Looks at a file in short runs of frame pairs instead of whole clips, and as few as it takes.
+
+A run is a part of a face clip: the clip's box, crops and track, and 4 to 7 of its consecutive pairs. Pairs
+of one clip say nearly the same, so that runs spread over the file say more than as many pairs in a row. The
+file is read whole, so that its clips and tracks are those of judging everything, and only judging is saved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from ._budget import MAX_CLIPS_LIMIT, EvenSample
+from ._clips import MIN_PAIRS, FaceClip
+from ._judging import ClipLogits
+from ._sequential_test import SequentialTest
+from ._verdict import deciding_tracks, sigmoid
+
+__all__ = ["Judge", "RunPlan"]
+
+Judge = Callable[[Iterable[FaceClip]], Iterator[tuple[FaceClip, ClipLogits]]]
+"""Judges runs, a few ahead, and yields each with its logits in order."""
+
+
+class RunPlan:
+    """Gathers the runs of one file, and then judges some of them.
+
+    Attributes:
+        stopped: `all`, `budget` or `decided`; see `Result.stopped`.
+        deciding: the tracks that count for the file, known when all clips have been added.
+    """
+
+    def __init__(self, pairs_per_clip: int) -> None:
+        self._pairs_per_clip = pairs_per_clip
+        self._clips: list[tuple[int, bool, int]] = []
+        self._populations: dict[int, int] = {}
+        self._sample: EvenSample[FaceClip] = EvenSample(MAX_CLIPS_LIMIT)
+        self.stopped = "all"
+        self.deciding: set[int] = set()
+
+    def add(self, clip: FaceClip) -> None:
+        """Add the next clip of the file; at most 256 of all runs are kept, evenly spread."""
+        pairs = len(clip.frames) - 1
+        self._clips.append((clip.track, clip.is_background, pairs))
+        self._populations[clip.track] = self._populations.get(clip.track, 0) + pairs // MIN_PAIRS
+        for run in _runs_of(clip):
+            self._sample.offer(run, preferred=not clip.is_background)
+
+    def close(self) -> int:
+        """Say that the file has been read; return how many runs may be judged."""
+        self.deciding = deciding_tracks(self._clips, self._pairs_per_clip)
+        self._runs = [run for run in self._sample.by_rank() if run.track in self.deciding]
+        return len(self._runs)
+
+    def judge_for(self, compute_s: float, judge: Judge) -> Iterator[tuple[FaceClip, ClipLogits]]:
+        """Judge runs, ever more closely spread, until so many seconds have passed; one at least."""
+        ends_s = time.monotonic() + compute_s
+        total = sum(self._populations[track] for track in self.deciding)
+        for count, judged in enumerate(judge(self._runs), 1):
+            yield judged
+            if time.monotonic() >= ends_s:
+                self.stopped = "all" if count == total else "budget"
+                return
+        self.stopped = "all" if len(self._runs) == total else "budget"
+
+    def judge_until_decided(
+        self, threshold: float, error_rate: float, judge: Judge
+    ) -> Iterator[tuple[FaceClip, ClipLogits]]:
+        """Judge runs until the rest would not change the verdict, as far as a test of `error_rate` can tell.
+
+        The file is fake if the mean of any deciding face is above `threshold`, so one face that surely is
+        ends the test, and each face is tested at its share of the error rate.
+        """
+        tests = {
+            track: SequentialTest(self._populations[track], threshold, error_rate / len(self.deciding))
+            for track in self.deciding
+        }
+        left = {track: [run for run in self._runs if run.track == track] for track in self.deciding}
+        scores: dict[int, list[float]] = {track: [] for track in self.deciding}
+        undecided = set(self.deciding)
+        while undecided:
+            wave = []
+            for track in sorted(undecided):
+                wanted = next(look for look in tests[track].looks if look > len(scores[track]))
+                count = wanted - len(scores[track])
+                wave += left[track][:count]
+                del left[track][:count]
+            for run, logits in judge(wave):
+                scores[run.track].append(sigmoid(logits.clip_logit))
+                yield run, logits
+            if any(len(scores[track]) not in tests[track].looks for track in undecided):
+                # there were more runs than are kept
+                self.stopped = "budget"
+                return
+            for track in sorted(undecided):
+                if tests[track].is_decided(scores[track]):
+                    undecided.discard(track)
+                    if sum(scores[track]) > threshold * len(scores[track]):
+                        undecided.clear()
+        seen_all = all(len(scores[track]) == self._populations[track] for track in self.deciding)
+        self.stopped = "all" if seen_all else "decided"
+
+
+def _runs_of(clip: FaceClip) -> Iterator[FaceClip]:
+    """Yield the clip cut into runs of 4 pairs that share a frame with the next; the last takes the rest."""
+    pairs = len(clip.frames) - 1
+    count = pairs // MIN_PAIRS
+    for number in range(count):
+        first = number * MIN_PAIRS
+        last = pairs if number == count - 1 else first + MIN_PAIRS
+        times_s = clip.times_s[first : last + 1]
+        yield FaceClip(
+            clip.track,
+            times_s[0],
+            times_s[-1],
+            clip.box,
+            clip.is_background,
+            clip.frames[first : last + 1].copy(),  # not a view, which would keep the whole clip
+            times_s,
+        )

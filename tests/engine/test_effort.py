@@ -1,0 +1,240 @@
+"""Looking at a part: spread evenly, stopped in time, and decided as the whole would be."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+from importlib import resources
+
+import jsonschema
+import numpy as np
+import pytest
+from tolerances import TOLERANCES
+
+from flowtell import Detector, Effort, FaceClip, InputError, samples
+from flowtell._judging import ClipLogits
+from flowtell._runs import RunPlan
+from flowtell._sequential_test import SequentialTest, student_t_tail
+from flowtell._verdict import sigmoid
+
+NATURAL = samples.natural_path()
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_bundle):
+    with Detector.open(tiny_bundle) as detector:
+        yield detector
+
+
+@pytest.fixture(scope="module")
+def whole(tiny):
+    return tiny.detect(NATURAL)
+
+
+def validate(result):
+    text = resources.files("flowtell.schemas").joinpath("result.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(result.to_json()), json.loads(text))
+
+
+# two-sided points of Student's t in every table: 0.05 and 0.01, and half of it in one tail
+@pytest.mark.parametrize(
+    ("degrees", "t", "tail"),
+    [
+        (1, 12.706, 0.025),
+        (2, 4.303, 0.025),
+        (3, 5.841, 0.005),
+        (4, 2.776, 0.025),
+        (9, 3.250, 0.005),
+        (10, 2.228, 0.025),
+        (30, 2.750, 0.005),
+        (120, 1.980, 0.025),
+    ],
+)
+def test_student_s_t_is_that_of_the_tables(degrees, t, tail):
+    assert student_t_tail(t, degrees) == pytest.approx(tail, rel=TOLERANCES["student_t_table"].value)
+    assert student_t_tail(0.0, degrees) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("population", [1, 3, 4, 5, 100, 4000])
+def test_looks_grow_to_the_population(population):
+    looks = SequentialTest(population, 0.5, 0.05).looks
+    assert looks[-1] == population
+    assert list(looks) == sorted(set(looks))
+    assert looks[0] == min(4, population)
+
+
+@pytest.mark.parametrize("error_rate", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("distance", [0.0005, 0.01, 0.03])
+def test_the_test_is_wrong_no_more_often_than_it_may(error_rate, distance):
+    """Scores of a face that lie 0.02 apart, drawn at random, their mean `distance` from the threshold."""
+    random_source = random.Random(0)
+    wrong = decided_early = 0
+    for _ in range(400):
+        scores = [random_source.gauss(0.0, 0.02) for _ in range(96)]
+        mean = statistics.fmean(scores)
+        scores = [0.5 + distance + score - mean for score in scores]
+        test = SequentialTest(len(scores), 0.5, error_rate)
+        look = next(look for look in test.looks if test.is_decided(scores[:look]))
+        wrong += statistics.fmean(scores[:look]) < 0.5
+        decided_early += look < len(scores)
+    # three standard errors of a share of 400
+    assert wrong / 400 <= error_rate + 3 * math.sqrt(error_rate * (1 - error_rate) / 400)
+    if distance == 0.03:
+        assert decided_early == 400
+
+
+def test_scores_that_do_not_vary_decide_at_once_unless_they_are_the_threshold():
+    test = SequentialTest(100, 0.5, 0.05)
+    assert test.is_decided([0.6] * 4)
+    assert not test.is_decided([0.5] * 4)
+    assert test.is_decided([0.5] * 100)
+
+
+def clip(track, start, pairs, *, background=False):
+    frames = np.zeros((pairs + 1, 2, 2, 3), np.uint8)
+    times = tuple(float(start + index) for index in range(pairs + 1))
+    return FaceClip(track, times[0], times[-1], (0, 0, 2, 2), background, frames, times)
+
+
+def judge_as(logit):
+    """Return a judge that gives each run `logit(run)`, and the runs that it was given."""
+    asked = []
+
+    def judge(runs):
+        for run in runs:
+            asked.append(run)
+            value = logit(run)
+            yield run, ClipLogits(np.full(len(run.frames) - 1, value, np.float32), value, None, 0.0)
+
+    return judge, asked
+
+
+def plan_of(*clips):
+    plan = RunPlan(16)
+    for item in clips:
+        plan.add(item)
+    plan.close()
+    return plan
+
+
+def test_runs_cover_every_pair_once():
+    plan = plan_of(*[clip(0, 100 * index, pairs) for index, pairs in enumerate((16, 7, 4, 9))])
+    judge, asked = judge_as(lambda _: 0.0)
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.stopped == "all"
+    covered = sorted((run.start_s, run.end_s) for run in asked)
+    assert covered == [
+        (0, 4), (4, 8), (8, 12), (12, 16), (100, 107), (200, 204), (300, 304), (304, 309)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("logit", "verdict"), [(2.0, True), (-2.0, False)])
+def test_a_clear_file_is_decided_by_four_runs_spread_over_it(logit, verdict):
+    plan = plan_of(*[clip(0, 16 * index, 16) for index in range(50)])
+    judge, asked = judge_as(lambda run: logit + 0.01 * math.sin(run.start_s))
+    judged = list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.stopped == "decided"
+    assert len(judged) == len(asked) == 4
+    starts = sorted(run.start_s / 800 for run in asked)
+    assert max(after - before for before, after in zip([0, *starts], [*starts, 1], strict=True)) < 0.45
+    assert all((sigmoid(value.clip_logit) > 0.5) == verdict for _, value in judged)
+
+
+def test_one_face_that_is_surely_fake_ends_the_test_and_the_others_are_seen_until_then():
+    clips = [clip(track, 16 * index, 16) for index in range(50) for track in (0, 1)]
+    plan = plan_of(*clips)
+    judge, asked = judge_as(lambda run: 3 + 0.01 * math.sin(run.start_s) if run.track else 0.0)
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.stopped == "decided"
+    assert {run.track for run in asked} == {0, 1}
+    assert len(asked) == 8
+
+
+def test_faces_in_the_background_are_not_looked_at():
+    clips = [clip(track, 16 * index, 16, background=track == 1) for index in range(9) for track in (0, 1)]
+    plan = plan_of(*clips)
+    judge, asked = judge_as(lambda _: 0.0)
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.deciding == {0}
+    assert {run.track for run in asked} == {0}
+
+
+def test_more_runs_than_are_kept_end_in_a_budget():
+    plan = plan_of(*[clip(0, 16 * index, 16) for index in range(100)])
+    judge, asked = judge_as(lambda _: 0.0)
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.stopped == "budget"
+    assert len(asked) == 256
+
+
+def test_an_anytime_result_is_a_part_of_the_whole(tiny, whole):
+    result = tiny.detect(NATURAL, effort=Effort(error_rate=0.05))
+    validate(result)
+    assert (result.state, result.verdict) == (whole.state, whole.verdict)
+    assert result.pairs_total == whole.pairs_total
+    assert 16 <= result.pairs_judged <= 96
+    assert result.stopped == ("all" if result.pairs_judged == 96 else "decided")
+    logits = {
+        item.start_s + index * 0.04: logit
+        for item in whole.faces[0].clips
+        for index, logit in enumerate(item.pair_logits)
+    }
+    close = TOLERANCES["time_s"].value
+    for run in result.faces[0].clips:
+        for index, logit in enumerate(run.pair_logits):
+            time_s = run.start_s + index * 0.04
+            assert logit in [value for at, value in logits.items() if abs(at - time_s) < close]
+    assert [run.start_s for run in result.faces[0].clips] == sorted(r.start_s for r in result.faces[0].clips)
+    again = tiny.detect(NATURAL, effort=Effort(error_rate=0.05))
+    assert (again.faces, again.stopped) == (result.faces, result.stopped)
+
+
+def test_a_budget_of_seconds_looks_at_one_run_at_least_and_stops(tiny):
+    short = tiny.detect(NATURAL, effort=Effort(compute_s=1e-9))
+    validate(short)
+    assert short.stopped == "budget"
+    assert short.pairs_judged == 4
+    long = tiny.detect(NATURAL, effort=Effort(compute_s=1e6))
+    assert long.stopped == "all"
+    assert long.pairs_judged == long.pairs_total == 96
+
+
+@pytest.mark.parametrize(("rate", "clips"), [(30, 2), (1e-3, 1), (1e6, 6)])
+def test_clips_a_minute(tiny, whole, rate, clips):
+    """The sample lasts 3.84 s from its first frame to its last: 1.92 clips at 30 a minute."""
+    result = tiny.detect(NATURAL, effort=Effort(clips_per_minute=rate))
+    assert len(result.faces[0].clips) == clips
+    assert result.stopped == ("all" if clips == 6 else "budget")
+    assert set(result.faces[0].clips) <= set(whole.faces[0].clips)
+
+
+def test_a_file_without_a_face_is_no_matter(tiny, write_video):
+    grey = write_video("grey.mp4", [np.full((96, 128, 3), 90 + shift, np.uint8) for shift in range(8)])
+    for effort in (Effort(error_rate=0.05), Effort(compute_s=1), Effort(clips_per_minute=1)):
+        result = tiny.detect(grey, effort=effort)
+        validate(result)
+        assert (result.state, result.verdict, result.stopped) == ("no_face", "undecided", "all")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"max_clips": 0}, "the number of clips must be an integer"),
+        ({"clips_per_minute": 0}, "clips_per_minute must be a number above 0"),
+        ({"compute_s": math.nan}, "compute_s must be a number above 0"),
+        ({"compute_s": "1"}, "compute_s must be a number above 0"),
+        ({"error_rate": 0.0}, "error_rate must be a number from 1e-06 to 0.5"),
+        ({"error_rate": True}, "error_rate must be a number from 1e-06 to 0.5"),
+        ({"max_clips": 1, "compute_s": 1}, "exclude each other"),
+    ],
+)
+def test_other_efforts_are_refused(wrong, says):
+    with pytest.raises(InputError, match=says):
+        Effort(**wrong)
+
+
+def test_two_ways_to_say_how_much_are_refused(tiny):
+    with pytest.raises(InputError, match="exclude each other"):
+        tiny.detect(NATURAL, max_clips=1, effort=Effort(compute_s=1))
