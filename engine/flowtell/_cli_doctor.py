@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from ._bundle import Bundle
 from ._detector import Detector, usable_cores
 from ._errors import FlowtellError
+from ._frames import describe_decoder
 from ._onnxruntime import load_onnxruntime
 from ._providers import PROVIDER_NAMES, why_not
 from ._version import __version__
@@ -57,6 +58,7 @@ def examine() -> list[Finding]:
         Finding("cores", True, f"{usable_cores()} usable", True),
         _try("numpy", lambda: _version_of("numpy")),
         _try("PyAV", lambda: _version_of("av")),
+        _try("video decoder", describe_decoder),
         _try("onnxruntime", _onnxruntime),
     ]
     for name in PROVIDER_NAMES:

@@ -40,6 +40,7 @@ from ._decoder_protocol import (
     unpack_slot,
 )
 from ._errors import DecodeError
+from ._landlock import give_up_rights
 
 __all__ = ["main"]
 
@@ -97,10 +98,10 @@ class _Decoder:
         self._at_rest_bytes = 0
         self._latest_slot = 0
 
-    def serve(self) -> None:
+    def serve(self, landlock: int) -> None:
         """Decode one file after the other, until the caller is gone."""
         self._at_rest_bytes = _address_space_bytes()
-        self._send(Kind.READY, READY_WORDS)
+        self._send(Kind.READY, READY_WORDS + bytes([landlock]))
         while True:
             request = self._requests.get()
             if request is not None:
@@ -188,8 +189,8 @@ def _address_space_bytes() -> int:
     return int(pages) * mmap.PAGESIZE
 
 
-def _give_up_rights() -> None:
-    """Leave no core dump, write to no file, start no process, and be the first to go when memory is short."""
+def _limit_process() -> None:
+    """Leave no core dump, write to no file, and start no process."""
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -197,8 +198,6 @@ def _give_up_rights() -> None:
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(kind, (most, most))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -210,7 +209,11 @@ def main(argv: Sequence[str]) -> None:
     # what is imported later would be an open file more, and a surprise
     import av  # noqa: F401
 
+    with contextlib.suppress(OSError):
+        # when memory is short, this process is to go first
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    landlock = give_up_rights()
     decoder = _Decoder(connection, ring)
     threading.Thread(target=decoder.listen, daemon=True).start()
-    _give_up_rights()
-    decoder.serve()
+    _limit_process()
+    decoder.serve(landlock)

@@ -72,7 +72,12 @@ class DecoderTimeoutError(Exception):
 
 
 class DecoderProcess:
-    """One decoder and the ring of frames that is shared with it. For one thread at a time."""
+    """One decoder and the ring of frames that is shared with it. For one thread at a time.
+
+    Attributes:
+        interpreter: the Python that runs it.
+        landlock: the version of Landlock that the kernel holds it to; 0 for none.
+    """
 
     def __init__(self, interpreter: str) -> None:
         """Start a decoder.
@@ -109,8 +114,10 @@ class DecoderProcess:
         self._buffer = MessageBuffer()
         try:
             kind, words = self.receive(_START_S)
-            if kind is not Kind.READY or words != READY_WORDS:
+            if kind is not Kind.READY or words[:-1] != READY_WORDS:
                 raise DecoderGoneError("it is a decoder of another version")
+            self.interpreter = interpreter
+            self.landlock = words[-1]
         except BaseException:
             self.kill()
             raise

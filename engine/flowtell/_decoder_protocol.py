@@ -3,7 +3,7 @@
 A message is `kind: uint8, length: uint32, payload`, little endian. A file is one conversation::
 
     caller                                   decoder
-                                             READY   once, after the start
+                                             READY   version of Landlock, once
     OPEN    limits, path           ->
                                    <-        OPENED  duration          or FAILED
                                    <-        FRAME   slot, size, time  (as often as there is a free slot)

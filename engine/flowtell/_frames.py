@@ -24,9 +24,10 @@ from ._decoder_protocol import (
     unpack_duration,
 )
 from ._errors import DecodeError
-from ._interpreters import DECODER_VARIABLE, is_isolated
+from ._interpreters import DECODER_VARIABLE, IN_PROCESS, is_isolated
+from ._landlock import TCP_SINCE
 
-__all__ = ["FrameSource", "IsolatedReader", "open_frames"]
+__all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 
 Said = TypeVar("Said")
 
@@ -76,6 +77,21 @@ def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None
             stacklevel=2,
         )
     return VideoReader(path)
+
+
+def describe_decoder() -> str:
+    """Return how videos are decoded here, once a decoder has been started to see.
+
+    Raises:
+        IsolationError: where none can be started.
+    """
+    if not is_isolated():
+        return f"inside the process that calls ({DECODER_VARIABLE}={IN_PROCESS}, or no Linux)"
+    decoder = _pool.take()
+    _pool.give_back(decoder)
+    denied = "Landlock denies it to write files, to start programs and to use TCP"
+    held = denied if decoder.landlock >= TCP_SINCE else "this kernel's Landlock is too old to hold it"
+    return f"in a process of its own, run by {decoder.interpreter}; {held}"
 
 
 class IsolatedReader:

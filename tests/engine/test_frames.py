@@ -20,6 +20,7 @@ from flowtell._decode import VideoReader
 from flowtell._decode_limits import DecodeLimits
 from flowtell._frames import open_frames
 from flowtell._interpreters import DECODER_VARIABLE
+from flowtell._landlock import TCP_SINCE
 
 
 @pytest.fixture(autouse=True)
@@ -236,6 +237,33 @@ def test_a_decoder_knows_no_secrets_and_writes_nothing(write_video):
     for name in ("core file size", "file size", "processes"):
         (line,) = (line for line in limits.splitlines() if line.startswith(f"Max {name} "))
         assert line.removeprefix(f"Max {name}").split()[:2] == ["0", "0"]
+
+
+def test_a_decoder_may_read_and_nothing_else(tmp_path):
+    code = (
+        "import os, socket, sys\nfrom flowtell._landlock import give_up_rights\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "print(give_up_rights())\n"
+        "def refused(act):\n    try: act()\n    except PermissionError: print('refused')\n"
+        "place = sys.argv[1]\n"
+        "refused(lambda: open(place + '/new', 'w'))\n"
+        "refused(lambda: open(place + '/old', 'a'))\n"
+        "refused(lambda: os.unlink(place + '/old'))\n"
+        "refused(lambda: os.mkdir(place + '/folder'))\n"
+        "refused(lambda: os.execv('/bin/true', ['true']))\n"
+        "refused(lambda: socket.create_connection(server.getsockname()))\n"
+        "print(open(place + '/old').read())"
+    )
+    (tmp_path / "old").write_text("still here")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    version, *refused, last = done.stdout.splitlines()
+    assert last == "still here"
+    if int(version) < TCP_SINCE:
+        pytest.skip(f"this kernel's Landlock is of version {version}, and TCP came with {TCP_SINCE}")
+    assert refused == ["refused"] * 6
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_fork_leaves_its_parents_decoders_alone(write_video):
