@@ -1,0 +1,69 @@
+"""The engine's speed and endurance: figures worked out by hand, known faces, and one short run."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from flowtell.benchmarks.endurance import main
+from flowtell.benchmarks.engine import summary
+from flowtell.benchmarks.rendered import cross, crowd
+
+
+def entry(pairs, seconds, whole_s, anytime_s, anytime_verdict):
+    looked = {"pairs": 320, "s": whole_s, "verdict": "fake"}
+    return {
+        "done": True,
+        "gemm_gflops": 100.0,
+        "flowtell, cpu": {
+            "pairs": pairs,
+            "s": seconds,
+            "stages_ms": {"decode": 100.0, "detector": 900.0 * seconds},
+            "whole": looked,
+            "anytime": {"pairs": 16, "s": anytime_s, "verdict": anytime_verdict},
+        },
+    }
+
+
+def test_a_summary_is_of_its_files():
+    files = {
+        "a": entry(64, 8.0, 40.0, 2.0, "fake"),
+        "b": entry(64, 4.0, 40.0, 8.0, "original"),
+        "unfinished": {},
+    }
+    found = summary({"files": files, "threads": 2, "gflop_per_pair": 20.0})
+    assert found["files"] == 2
+    ours = found["flowtell, cpu"]
+    assert ours["pairs_per_s"]["median"] == 12.0
+    assert ours["files_per_s"]["median"] == pytest.approx((1 / 8 + 1 / 4) / 2, abs=1e-3)
+    # 10.8 s of detector time on two threads, of 12 s of wall time; 128 pairs of 20 GFLOP in 5.4 s
+    assert ours["detector_share_of_wall"] == pytest.approx(0.45)
+    assert ours["detector_gflops"] == pytest.approx(128 * 20 / 5.4)
+    assert ours["detector_share_of_gemm"] == pytest.approx(128 * 20 / 5.4 / 100)
+    assert ours["stage_share"]["decode"] == pytest.approx(200 / 11000)
+    assert ours["anytime"]["flips"] == {"to fake": 0, "to original": 1}
+    assert ours["anytime"]["times_faster"]["median"] == 12.5
+    assert ours["anytime"]["times_faster_in_all"] == 8.0
+    assert ours["anytime"]["pairs_share"] == 0.05
+
+
+@pytest.mark.parametrize("scene", [cross(4), crowd(2)])
+def test_scenes_show_a_face_at_every_centre(scene):
+    frames = list(scene.frames)
+    for number, frame in enumerate(frames):
+        for face in range(scene.faces):
+            x, y = (round(value) for value in scene.centres(number, face))
+            around = frame[y - 60 : y + 60, x - 60 : x + 60]
+            assert np.ptp(around.mean(axis=2)) > 60
+
+
+def test_short_checks_hold(tiny_bundle, tmp_path, capsys):
+    out = tmp_path / "endurance.json"
+    words = ["threads", "streams", "--bundle", str(tiny_bundle), "--calls", "64", "--streams", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    kept = json.loads(out.read_text())
+    assert kept["threads, tiny"]["identical"] == 64
+    assert kept["streams, tiny"]["clips"] == 6
+    assert capsys.readouterr().out.count('"holds": true') == 2
