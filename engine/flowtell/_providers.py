@@ -47,7 +47,7 @@ CPU = Provider(
 )
 
 _GPU_CLIPS_PER_CALL = 8
-"""At 256 px a clip of 16 pairs took 0.4 GB on a CPU: eight fit beside the weights on a GPU of 8 GB."""
+"""At 256 px a clip of 16 pairs took 0.2 GB on a CPU: eight are 1.6 GB."""
 
 _PROVIDERS = (
     CPU,
