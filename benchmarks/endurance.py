@@ -26,7 +26,7 @@ from flowtell._frames import open_frames
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import FRAMES_PER_S, cross, crowd, cut_together, write_scene
 
-__all__ = ["CHECKS", "main"]
+__all__ = ["CHECKS", "crossing_figures", "main"]
 
 SETTLED_FILES = 20
 FLAT_SHARE = 0.02
@@ -132,7 +132,7 @@ def faces(detector, videos, args):
     with tempfile.TemporaryDirectory() as folder:
         scene = cross()
         result = detector.detect(write_scene(Path(folder) / "cross.mp4", scene.frames))
-        crossing = _crossing(result, scene)
+        crossing = crossing_figures(result, scene)
         cuts = []
         for number in range(3):
             shots = [videos[(number + len(videos) // 3 * shot) % len(videos)] for shot in range(3)]
@@ -143,7 +143,8 @@ def faces(detector, videos, args):
     return {"crossing": crossing, "cuts": cuts, "switches": switches, "holds": switches == 0}
 
 
-def _crossing(result, scene):
+def crossing_figures(result, scene):
+    """Return how many tracks the faces of a scene became, and how often one track showed another face."""
     switches = 0
     for face in result.faces:
         who = set()

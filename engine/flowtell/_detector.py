@@ -222,7 +222,7 @@ class Detector:
             InputError: where the detector is closed.
         """
         self._pool.require_open()
-        return Stream(self._graphs, self._pool, self._cores)
+        return Stream(self._graphs, self._pool, self._cores, owner=self)
 
     def score_clips(self, clips: NDArray[np.uint8]) -> ClipScores:
         """Judge face clips that were cut elsewhere, for instance by `iter_face_clips`.

@@ -56,7 +56,9 @@ class Stream:
     `Detector.detect` gives for the file, bit for bit. Use as a context manager, or call `close`.
     """
 
-    def __init__(self, graphs: FaceGraphs, pool: JudgePool, cores: Cores) -> None:
+    def __init__(self, graphs: FaceGraphs, pool: JudgePool, cores: Cores, owner: object) -> None:
+        """Judge with `pool`, which lives as long as `owner` does."""
+        self._owner = owner
         self._pool = pool
         self._cores = cores
         self._control = RunControl()

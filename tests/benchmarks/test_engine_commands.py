@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from flowtell.benchmarks.endurance import main
+import flowtell
+from flowtell.benchmarks.endurance import crossing_figures, main
 from flowtell.benchmarks.engine import summary
-from flowtell.benchmarks.rendered import cross, crowd
+from flowtell.benchmarks.rendered import cross, crowd, write_scene
 
 
 def entry(pairs, seconds, whole_s, anytime_s, anytime_verdict):
@@ -57,6 +58,19 @@ def test_scenes_show_a_face_at_every_centre(scene):
             x, y = (round(value) for value in scene.centres(number, face))
             around = frame[y - 60 : y + 60, x - 60 : x + 60]
             assert np.ptp(around.mean(axis=2)) > 60
+
+
+def test_faces_that_cross_keep_their_tracks(tiny_bundle, tmp_path):
+    scene = cross()
+    path = write_scene(tmp_path / "cross.mp4", scene.frames)
+    with flowtell.Detector.open(tiny_bundle) as detector:
+        result = detector.detect(path)
+    found = crossing_figures(result, scene)
+    assert found["faces"] == 2
+    # hidden behind the other for a while, a face may begin a new track; none may take over the other's
+    assert found["switches"] == 0
+    assert 2 <= found["tracks"] <= 3
+    assert all(face.fake_probability is not None for face in result.faces)
 
 
 def test_short_checks_hold(tiny_bundle, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import numpy as np
@@ -154,6 +155,14 @@ def test_times_that_go_back_or_are_none_are_refused(tiny, portrait):
         for bad in (0.9, float("nan"), float("inf")):
             with pytest.raises(InputError, match="timestamp_s must be a number and not go back"):
                 stream.push(portrait, timestamp_s=bad)
+
+
+def test_a_stream_keeps_its_detector(tiny_bundle, portrait):
+    stream = Detector.open(tiny_bundle, threads=1).stream()
+    gc.collect()
+    for index in range(6):
+        stream.push(np.roll(portrait, index, axis=1), timestamp_s=index / 25)
+    assert len(stream.finish()) == 1
 
 
 def test_a_stream_that_has_ended_takes_no_more(tiny_bundle, portrait):
