@@ -43,7 +43,7 @@ cpp: ## Build and test the C library in build/cpp
 	@[ -n "$(ONNXRUNTIME_INCLUDE_DIR)" ] || scripts/fetch_onnxruntime_headers.sh build/onnxruntime
 	cmake -S . -B $(BUILD) -DFLOWTELL_BUILD_TESTS=ON \
 		-DONNXRUNTIME_INCLUDE_DIR=$(or $(ONNXRUNTIME_INCLUDE_DIR),$(CURDIR)/build/onnxruntime)
-	cmake --build $(BUILD) --parallel
+	cmake --build $(BUILD) --parallel $$(getconf _NPROCESSORS_ONLN)
 	ctest --test-dir $(BUILD) --output-on-failure
 
 clean: ## Remove what was built, and caches

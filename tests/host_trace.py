@@ -26,7 +26,6 @@ from flowtell._clips import ClipMaker, FaceClip
 from flowtell._clock import StageClock
 from flowtell._decode import Frame
 from flowtell._pipeline import FaceGraphs, open_face_graphs
-from flowtell._providers import resolve_provider
 from flowtell._result import BundleIdentity, ClipResult, Result, TimingMs
 from flowtell._verdict import JudgedClip, faces_from_clips, file_probability, file_state, sigmoid, verdict_of
 
@@ -107,7 +106,7 @@ class PythonHost:
 
     def __init__(self, bundle: Path) -> None:
         self.detector = Detector.open(bundle, provider="cpu", threads=1)
-        self.graphs: FaceGraphs = open_face_graphs(self.detector.bundle, resolve_provider("cpu"))
+        self.graphs: FaceGraphs = open_face_graphs(self.detector.bundle)
 
     def trace(self, frames: Iterable[Frame], max_clips: int = 0) -> Trace:
         """Judge frames; `max_clips` as in `flowtell_stream_options`."""

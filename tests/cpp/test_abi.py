@@ -1,7 +1,7 @@
 """The binary interface is the one that `abi.txt` lists: symbols, struct sizes, fields, numbers.
 
-FLOWTELL_ACCEPT_ABI=1 writes the list again. A change of what is there breaks programs that are out in the world:
-it raises FLOWTELL_ABI_VERSION. A struct that grows at its end, or a new function, does not.
+FLOWTELL_ACCEPT_ABI=1 writes the list again. A change of what is there breaks programs that are out in the
+world: it raises FLOWTELL_ABI_VERSION. A struct that grows at its end, or a new function, does not.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def test_every_struct_and_every_field_is_listed(c_build: Path) -> None:
     for name, fields in structs:
         names = re.findall(r"(\w+)(?:\[\d\])?;", fields)
         assert names[0] == "struct_size"
-        head, _, rest = listed.partition(f"struct {name}: ")
+        _, _, rest = listed.partition(f"struct {name}: ")
         assert rest, f"{name} is not listed"
         assert re.findall(r"^  (\w+) at", rest.split("struct ")[0], re.MULTILINE) == names
 

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../../.."
 seconds=${1:-600}
 python=.venv/bin/python
 cmake --preset fuzz
-cmake --build --preset fuzz --parallel
+cmake --build --preset fuzz --parallel 2
 rm -rf build/fuzz/corpus
 $python tests/cpp/fuzz/make_corpus.py build/fuzz/corpus
 FLOWTELL_ONNXRUNTIME=$($python -c 'import glob, sysconfig
