@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -21,9 +22,13 @@ _ORT_WARNING = 2
 def load_onnxruntime() -> ModuleType:
     """Import ONNX Runtime when it is first needed, so that `import flowtell` stays light and always works.
 
+    Its wheels from 1.32 on report their use to Microsoft; that is switched off, unless the variable
+    ORT_DISABLE_TELEMETRY is set to something else or another module has imported it before.
+
     Raises:
         ProviderError: where none is installed, or the installed one cannot be loaded.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:

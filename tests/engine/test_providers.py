@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -164,6 +165,17 @@ def test_without_openvino_asking_for_it_says_what_to_install(motion_bundle):
 def test_an_unknown_provider_lists_the_known_ones(motion_bundle):
     with pytest.raises(ProviderError, match=", ".join(PROVIDER_NAMES)):
         Detector.open(motion_bundle, provider="coreml")
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="elsewhere it keeps its files in other places"
+)
+def test_onnxruntime_reports_nothing_to_anyone(tiny_bundle, own_cache):
+    code = "import sys, flowtell; flowtell.Detector.open(sys.argv[1], provider='cpu')"
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code, str(tiny_bundle)], check=True, env=environment)
+    # the identity under which it would report, and what it has not yet sent
+    assert list(own_cache.parent.iterdir()) == []
 
 
 WITHOUT = """
