@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ._errors import ProviderError
 from ._runner import RunningCall
 
-__all__ = ["OnnxRuntimeRunner", "load_onnxruntime"]
+__all__ = ["OnnxRuntimeRunner", "load_onnxruntime", "why_not_built_with"]
 
 _INSTALL = "install one with: pip install 'flowtell[cpu]'"
 _ORT_WARNING = 2
@@ -37,6 +37,20 @@ def load_onnxruntime() -> ModuleType:
         raise ProviderError(f"no onnxruntime is installed: {_INSTALL}") from error
     except ImportError as error:
         raise ProviderError(f"onnxruntime cannot be loaded ({error}): reinstall it") from error
+
+
+def why_not_built_with(provider: str, words: str) -> str | None:
+    """Return why ONNX Runtime cannot use its execution provider, or None where it is built with it.
+
+    Args:
+        provider: as ONNX Runtime names it.
+        words: the sentence where it is built without; `{version}` stands for ONNX Runtime's version.
+    """
+    try:
+        ort = load_onnxruntime()
+    except ProviderError as error:
+        return str(error)
+    return None if provider in ort.get_available_providers() else words.format(version=ort.__version__)
 
 
 class OnnxRuntimeRunner:

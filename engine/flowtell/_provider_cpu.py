@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ._errors import ProviderError
-from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime
+from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
 from ._runner import GraphRunner
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
@@ -13,13 +12,10 @@ NAME = "CPUExecutionProvider"
 
 def why_not() -> str | None:
     """Return why it cannot be used here, or None where it can."""
-    try:
-        available = load_onnxruntime().get_available_providers()
-    except ProviderError as error:
-        return str(error)
-    if NAME not in available:
-        return "this build of onnxruntime has no CPU provider: install onnxruntime from PyPI"
-    return None
+    return why_not_built_with(
+        NAME,
+        "this build of onnxruntime has no CPU provider: install onnxruntime from PyPI",
+    )
 
 
 def version() -> str:

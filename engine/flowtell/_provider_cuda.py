@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ._errors import ProviderError
-from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime
+from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
 from ._runner import GraphRunner
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
@@ -13,16 +12,11 @@ NAME = "CUDAExecutionProvider"
 
 def why_not() -> str | None:
     """Return why it cannot be used here, or None where it may be: the GPU shows when a graph is loaded."""
-    try:
-        ort = load_onnxruntime()
-    except ProviderError as error:
-        return str(error)
-    if NAME not in ort.get_available_providers():
-        return (
-            f"the provider 'cuda' needs onnxruntime-gpu, and onnxruntime {ort.__version__} here is built "
-            "without CUDA: pip uninstall onnxruntime, then pip install 'flowtell[gpu]'"
-        )
-    return None
+    return why_not_built_with(
+        NAME,
+        "the provider 'cuda' needs onnxruntime-gpu, and onnxruntime {version} here is built without CUDA: "
+        "pip uninstall onnxruntime, then pip install 'flowtell[gpu]'",
+    )
 
 
 def version() -> str:

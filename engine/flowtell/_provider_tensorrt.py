@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from ._cache import private_cache_folder
-from ._errors import ProviderError
-from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime
+from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
 from ._runner import GraphRunner
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
@@ -21,17 +20,12 @@ NAME = "TensorrtExecutionProvider"
 
 def why_not() -> str | None:
     """Return why it cannot be used here, or None where it may be: the GPU shows when a graph is loaded."""
-    try:
-        ort = load_onnxruntime()
-    except ProviderError as error:
-        return str(error)
-    if NAME not in ort.get_available_providers():
-        return (
-            f"the provider 'tensorrt' needs onnxruntime-gpu, and onnxruntime {ort.__version__} here is built "
-            "without TensorRT: pip uninstall onnxruntime, then pip install 'flowtell[gpu]', and install "
-            "TensorRT 10 from NVIDIA"
-        )
-    return None
+    return why_not_built_with(
+        NAME,
+        "the provider 'tensorrt' needs onnxruntime-gpu, and onnxruntime {version} here is built without "
+        "TensorRT: pip uninstall onnxruntime, then pip install 'flowtell[gpu]', and install TensorRT 10 from "
+        "NVIDIA",
+    )
 
 
 def version() -> str:
