@@ -38,6 +38,9 @@ __all__ = ["DecoderGoneError", "DecoderPool", "DecoderProcess", "DecoderTimeoutE
 _START_S = 60.0
 """A start takes a third of a second; a machine that is short of everything gets this long."""
 
+_STARTS = 3
+"""Times that a start is tried which ends by a signal: nothing of the file is at fault then."""
+
 _CLOSE_S = 2.0
 """A decoder that does not leave its file within this time is replaced: a start costs less than waiting."""
 
@@ -262,14 +265,17 @@ class DecoderPool:
             known = self._interpreter
         refused = []
         for interpreter in [known] if known else candidates():
-            try:
-                decoder = DecoderProcess(interpreter)
-            except (DecoderGoneError, DecoderTimeoutError, OSError) as error:
-                refused.append(f"{interpreter} ({error or 'no answer'})")
-                continue
-            with self._lock:
-                self._interpreter = interpreter
-            return decoder
+            for left in reversed(range(_STARTS)):
+                try:
+                    decoder = DecoderProcess(interpreter)
+                except (DecoderGoneError, DecoderTimeoutError, OSError) as error:
+                    if left and isinstance(error, DecoderGoneError) and error.signal_number:
+                        continue
+                    refused.append(f"{interpreter} ({str(error) or 'no answer'})")
+                    break
+                with self._lock:
+                    self._interpreter = interpreter
+                return decoder
         tried = ", ".join(refused) or "there is none to try"
         raise IsolationError(
             f"no process that decodes videos can be started ({tried}): set {DECODER_VARIABLE} to a Python "

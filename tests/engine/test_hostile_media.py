@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from media.corpus import make_corpus
+from media.kills import compare
 from media.rules import broken_rules, frames_and_error
 
 from flowtell import Detector
@@ -54,3 +57,18 @@ def test_the_corpus_is_the_same_each_time(corpus, tmp_path):
     for one, other in zip(first, again, strict=True):
         assert one.path.name == other.path.name
         assert one.path.read_bytes() == other.path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the children of a process")
+def test_decoders_killed_at_random_cost_their_own_files_only(corpus, detector):
+    videos = sorted({hostile.original for hostile in corpus if hostile.original})
+    reported = 0
+    for seed in range(5):
+        report = compare(detector, videos, kills=5, seed=seed)
+        assert not report.unlike
+        assert report.reported <= report.kills
+        reported += report.reported
+        # a kill may hit a decoder between two files, and then nothing is lost
+        if reported:
+            break
+    assert reported
