@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,26 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from processes import children_of
 
-from flowtell import samples
+from flowtell import _frames, samples
 from flowtell._decode import VideoReader
 
 Image = NDArray[np.uint8]
 
 MOTION_GAIN, MOTION_OFFSET = 0.5, -2.0
 """A pair logit of the motion detector is GAIN * mean absolute difference of the crops in levels + OFFSET."""
+
+
+@pytest.fixture
+def fresh_decoders() -> Iterator[None]:
+    """Begin without idle decoders and leave none."""
+    _frames._pool.close()
+    _frames._pool.__init__()  # type: ignore[misc]
+    yield
+    _frames._pool.close()
+    _frames._pool.__init__()  # type: ignore[misc]
+    assert not children_of(os.getpid())
 
 
 @pytest.fixture(scope="session")

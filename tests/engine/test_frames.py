@@ -12,26 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import children_of, state_of
+from processes import state_of
 
 from flowtell import DecodeError, InputError, IsolationError, samples
-from flowtell import _frames as frames
 from flowtell._decode import VideoReader
 from flowtell._decode_limits import DecodeLimits
 from flowtell._frames import open_frames
 from flowtell._interpreters import DECODER_VARIABLE
 from flowtell._landlock import TCP_SINCE
 
-
-@pytest.fixture(autouse=True)
-def no_decoder_left_over():
-    """Each test begins without idle decoders and leaves none."""
-    frames._pool.close()
-    frames._pool.__init__()
-    yield
-    frames._pool.close()
-    frames._pool.__init__()
-    assert not children_of(os.getpid())
+pytestmark = pytest.mark.usefixtures("fresh_decoders")
 
 
 def read(path, limits=None):
