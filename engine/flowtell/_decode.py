@@ -102,8 +102,9 @@ class VideoReader:
         self._packets_end_s = 0.0
         self._rgb_converter = RgbConverter(place)
         self._missing = missing_end(path, self._container.format.name)
-        # a transport stream does not say how long a picture is: FFmpeg cannot tell that the last is not whole
-        self._is_last_doubtful = self._missing is not None and self._container.format.name == "mpegts"
+        # these do not say how long a picture is: FFmpeg cannot tell that the last is not whole
+        endless = self._container.format.name in ("mpegts", "gif")
+        self._is_last_doubtful = self._missing is not None and endless
         self.duration_s = self._stated_duration_s()
 
     def __enter__(self) -> VideoReader:

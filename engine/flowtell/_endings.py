@@ -18,6 +18,9 @@ _FLV_TAGS = (8, 9, 18)
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _EBML_ID = b"\x1a\x45\xdf\xa3"
 _MAX_BOXES = 100_000
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_HEADER_BYTES = 1 << 16
+_GIF_TAIL_BYTES = 4096
 
 
 def missing_end(path: str | os.PathLike[str], container: str) -> str | None:
@@ -39,6 +42,12 @@ def missing_end(path: str | os.PathLike[str], container: str) -> str | None:
             return _of_transport_packets(file, size)
         if "flv" in names:
             return _of_tags(file, size)
+        if "avi" in names:
+            return _of_riff(file, size)
+        if "asf" in names:
+            return _of_properties(file, size)
+        if "gif" in names:
+            return _of_trailer(file, size)
     return None
 
 
@@ -110,6 +119,33 @@ def _of_tags(file: BinaryIO, size: int) -> str | None:
     if tag[0] & 0x1F not in _FLV_TAGS or int.from_bytes(tag[1:], "big") != length - _FLV_TAG_BYTES:
         return "its last tag is not whole"
     return None
+
+
+def _of_riff(file: BinaryIO, size: int) -> str | None:
+    """AVI RIFF File Reference: the length of what follows; some programs count their own 8 bytes, too."""
+    header = file.read(8)
+    length = int.from_bytes(header[4:], "little")
+    # all ones: it was not known when this was written
+    is_stated = header[:4] == b"RIFF" and length != 0xFFFFFFFF
+    return _bytes_missing(8 + length - size) if is_stated and length > size else None
+
+
+def _of_properties(file: BinaryIO, size: int) -> str | None:
+    """Advanced Systems Format 1.20, 3.2: the file's size, behind the object's length and the file's name."""
+    place = (header := file.read(_ASF_HEADER_BYTES)).find(_ASF_PROPERTIES)
+    if place < 0 or len(header) < place + 92:
+        return None
+    stated = int.from_bytes(header[place + 40 : place + 48], "little")
+    # a broadcast's size was not known when this was written
+    is_broadcast = header[place + 88] & 1
+    return _bytes_missing(stated - size) if stated > size and not is_broadcast else None
+
+
+def _of_trailer(file: BinaryIO, size: int) -> str | None:
+    """GIF89a, 27: the last byte is 0x3b; some programs fill up with zeros behind it."""
+    file.seek(max(0, size - _GIF_TAIL_BYTES))
+    tail = file.read().rstrip(b"\0")
+    return None if tail.endswith(b"\x3b") else "its trailer is missing"
 
 
 def _bytes_missing(count: int) -> str:

@@ -199,6 +199,8 @@ def cut_file(path, share):
         ("a.mp4", {"container_options": {"movflags": "faststart"}}),
         ("a.mkv", {}),
         ("a.avi", {"codec": "mpeg4"}),
+        ("a.asf", {"codec": "wmv2"}),
+        ("a.gif", {"codec": "gif", "pix_fmt": "rgb8"}),
     ],
 )
 def test_a_file_cut_short_gives_its_frames_and_then_says_truncated(write_video, name, options):

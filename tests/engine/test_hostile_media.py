@@ -41,7 +41,7 @@ def test_what_is_damaged_gets_a_state_and_no_frame_that_was_never_filmed(corpus,
 
 def test_a_file_that_lacks_its_last_byte_says_so(corpus):
     """The containers that say where they end."""
-    for ending in (".mp4", ".mov", ".mkv", ".ts", ".flv"):
+    for ending in (".mp4", ".mov", ".mkv", ".webm", ".ts", ".flv", ".asf", ".avi"):
         original = next(hostile.original for hostile in corpus if hostile.path.suffix == ending)
         cut = original.with_name(f"cut{ending}")
         cut.write_bytes(original.read_bytes()[:-1])

@@ -20,6 +20,7 @@ NO_FACE = frozenset(("no_face",))
 SHORT = frozenset(("too_short",))
 LARGE = frozenset(("too_large",))
 SMALL = frozenset(("no_face", "face_too_small", "too_short"))
+SLOW = frozenset(("timed_out",))
 NO_VIDEO = frozenset(("undecodable",))
 BROKEN = frozenset(("undecodable", "truncated", "too_large"))
 
@@ -77,7 +78,7 @@ def write_oddities(folder: Path, frames: list[Image]) -> list[tuple[Path, States
         (write("two-pixels.mp4", [blank(2, 2)] * 9), SHORT | NO_FACE),
         (write("16k-wide.avi", [blank(16384, 16)] * 6, "mjpeg", "yuvj420p"), LARGE),
         (write("16k-high.mkv", [blank(16, 16384)] * 6, "ffv1", "bgr0"), LARGE),
-        (write("8k.avi", [blank(8192, 4320)] * 3, "mjpeg", "yuvj420p"), SHORT),
+        (write("8k.avi", [blank(8192, 4320)] * 3, "mjpeg", "yuvj420p"), SHORT | SLOW),
         (write("line.mkv", [noise[:1].repeat(128, 1)[:, :8192]] * 6, "ffv1", "bgr0"), SMALL),
         (write("odd-size.mkv", odd, "ffv1", "yuv420p"), OK),
         (
@@ -104,7 +105,7 @@ def write_oddities(folder: Path, frames: list[Image]) -> list[tuple[Path, States
         (_join(folder / "changes-size.mjpeg", [noise, noise[:, :32]] * 6), SMALL),
         (_join(folder / "changes-each-time.mjpeg", [noise[:, :side] for side in range(8, 60)]), SMALL),
         (_picture_bomb(folder / "picture-bomb.mov", frames[:3]), BROKEN),
-        (_gif_of_specks(folder / "8k-specks.gif", 8192, 4000, 300), SMALL | frozenset(("timed_out",))),
+        (_gif_of_specks(folder / "8k-specks.gif", 8192, 4000, 300), SMALL | SLOW),
         (_size_beside_the_stream(folder / "says-64-is-16k.avi"), LARGE | BROKEN),
     ]
     return oddities
