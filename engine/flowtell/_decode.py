@@ -193,13 +193,18 @@ class VideoReader:
 
         Packets of sound are not decoded: their times only tell how far the file goes.
         """
-        packets = self._container.demux(self._stream, *self._container.streams.audio)
+        audio = self._container.streams.audio
+        packets = self._container.demux(self._stream, *audio)
         held: Any = None
         while True:
             pictures: list[av.VideoFrame] = []
             damage = None
             try:
                 packet = next(packets, None)
+            except IndexError:
+                # PyAV does not know a stream that begins in the middle of a file; its packets are not wanted
+                packets = self._container.demux(self._stream, *audio)
+                continue
             except MemoryError as error:
                 raise _out_of_memory() from error
             except self._av.error.FFmpegError as error:
