@@ -57,6 +57,10 @@ flowtell_status check_plane(const flowtell_image &image, int plane, int64_t row_
 uint8_t level(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum, 0, 255 << 8 | 255) >> 8); }
 
 void packed_row(const uint8_t *pixel, const Packing &packing, int32_t width, uint8_t *rgb) {
+    if (packing.bytes_per_pixel == 3 && packing.red == 0) {
+        std::copy_n(pixel, 3 * static_cast<size_t>(width), rgb);
+        return;
+    }
     for (int32_t x = 0; x < width; ++x, pixel += packing.bytes_per_pixel, rgb += 3) {
         rgb[0] = pixel[packing.red];
         rgb[1] = pixel[packing.green];
