@@ -29,7 +29,8 @@ flowtell_status fail(flowtell_status status, const char *format, ...) noexcept {
     va_end(arguments);
     // names out of a hostile bundle must not break the sentence into lines or reach a terminal's controls
     for (char *character = last_error; *character != '\0'; ++character) {
-        if ((*character >= 0 && *character < ' ') || *character == 0x7F) {
+        const auto byte = static_cast<unsigned char>(*character);
+        if (byte < ' ' || byte == 0x7F) {
             *character = '?';
         }
     }
