@@ -22,6 +22,7 @@ __all__ = [
     "graph_file_name",
     "make_folder",
     "read_papers",
+    "require_no_file",
     "require_replaceable",
     "write_bundle_folder",
 ]
@@ -118,8 +119,7 @@ def require_replaceable(folder: Path) -> None:
     Raises:
         InputError: it is a file, or holds anything but a bundle: a readable manifest, graphs and papers.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; give the folder that is to become the bundle")
+    require_no_file(folder)
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     if not held:
         return
@@ -139,6 +139,17 @@ def require_replaceable(folder: Path) -> None:
             f"'{folder}' holds more than a bundle ({', '.join(foreign)}), which replacing it would delete; "
             "give a new folder"
         )
+
+
+def require_no_file(folder: Path) -> None:
+    """Refuse a path at which, or above which, a file is in the way of a folder.
+
+    Raises:
+        InputError: there is one.
+    """
+    nearest = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if nearest is not None and not nearest.is_dir():
+        raise InputError(f"'{nearest}' is a file; give a folder to write to")
 
 
 def make_folder(folder: Path) -> None:

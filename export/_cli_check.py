@@ -8,13 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flowtell import Bundle
+from flowtell.export._cli_arguments import add_clip_arguments
 from flowtell.export.bundle import keras_from_bundle
-from flowtell.export.limits import FP32_LIMITS
+from flowtell.export.flow_picture import draw_worst_flow
+from flowtell.export.gate import Verdict, judge_precision
+from flowtell.export.gate_clips import clips_of_files
+from flowtell.export.limits import LIMITS
 from flowtell.export.model_folder import read_model_folder
-from flowtell.export.parity import Figures, beyond_limits, clips_of_files, compare
 
 # Figure, what the table calls it, and its unit.
 _ROWS = (
+    ("crop_levels", "crop, against its definition: largest", "levels"),
     ("flow_max_epe", "flow, end-point difference: largest", "px"),
     ("flow_mean_epe", "flow, end-point difference: mean", "px"),
     ("flow_p99_epe", "flow, end-point difference: 99th percentile", "px"),
@@ -26,6 +30,7 @@ _ROWS = (
     ("pair_probability_mean", "pair end to end, probability: mean", ""),
     ("pair_logit", "pair end to end, logit: largest", ""),
     ("pair_logit_mean", "pair end to end, logit: mean", ""),
+    ("clip_logit", "clip end to end, logit: largest", ""),
     ("verdict_flips", "verdict flips", "clips"),
 )
 
@@ -34,48 +39,65 @@ def main(argv: list[str]) -> int:
     """Compare what ``argv`` names; return 0 where every figure is within its limit, else 1."""
     arguments = _parser().parse_args(argv[1:])
     bundle = Bundle.open(arguments.bundle)
+    bundle.read_graph("detector", arguments.precision)  # said before minutes of work, not after
     if arguments.against == "self":
         models = keras_from_bundle(arguments.bundle)
     else:
         models = read_model_folder(Path(arguments.against))[0]
-    clips = clips_of_files(arguments.clips, bundle, arguments.clips_per_file, arguments.pairs)
-    figures = compare(models, bundle, clips)
-    beyond = beyond_limits(figures)
+    clips = list(clips_of_files(arguments.clips, bundle, arguments.clips_per_file, arguments.pairs))
+    verdict = judge_precision(models, bundle, arguments.precision, clips)
+    if arguments.picture is not None:
+        draw_worst_flow(verdict.comparison.worst_flow, arguments.picture)
     if arguments.json:
-        print(json.dumps(_report(bundle, arguments.against, figures, beyond)))
+        print(json.dumps(_report(bundle, arguments.against, verdict)))
     else:
-        print("\n".join(_table(figures, beyond)))
-    return 1 if beyond else 0
+        print("\n".join([*_table(verdict), *_findings(verdict)]))
+    return 1 if verdict.beyond else 0
 
 
-def _report(bundle: Bundle, against: str, figures: Figures, beyond: list[str]) -> dict[str, object]:
-    limits = {name: limit.value for name, limit in FP32_LIMITS.items()}
-    identity = {"name": bundle.manifest.name, "sha256": bundle.sha256}
+def _report(bundle: Bundle, against: str, verdict: Verdict) -> dict[str, object]:
+    worst = verdict.comparison.worst_flow
     return {
-        "bundle": identity,
-        "against": against,
-        "provider": "CPUExecutionProvider",
-        "figures": asdict(figures),
-        "limits": limits,
-        "beyond": beyond,
+        "bundle": {"name": bundle.manifest.name, "sha256": bundle.sha256},
+        **verdict.certificate(against),
+        "beyond": verdict.beyond,
+        "stage": verdict.stage,
+        "difference": asdict(verdict.difference) if verdict.difference else None,
+        "worst_flow": {"clip": worst.clip.name, "pair": worst.pair, "mean_epe_px": worst.mean_epe_px},
+        "worst_clip": verdict.comparison.worst_clip.name,
     }
 
 
-def _table(figures: Figures, beyond: list[str]) -> list[str]:
+def _table(verdict: Verdict) -> list[str]:
+    figures, limits = verdict.comparison.figures, verdict.limits
     values = asdict(figures)
     lines = [
-        f"{_counted(figures.clips, 'face clip')}, {_counted(figures.pairs, 'pair')}",
+        f"{_counted(figures.clips, 'face clip')}, {_counted(figures.pairs, 'pair')}, {verdict.precision}",
         f"{'difference':48}{'measured':>10}  {'limit':>6}",
     ]
     for name, label, unit in _ROWS:
-        limit = FP32_LIMITS.get(name)
+        limit = limits.get(name)
         value = str(values[name]) if isinstance(values[name], int) else f"{values[name]:.1e}"
         if limit is None:
-            bound, verdict = "", ""
+            bound, state = "", ""
         else:
             bound = str(limit.value) if isinstance(limit.value, int) else f"{limit.value:.0e}"
-            verdict = "BEYOND" if name in beyond else "within"
-        lines.append(f"{label:48}{value:>10}  {bound:>6}  {unit:5}  {verdict}".rstrip())
+            state = "BEYOND" if name in verdict.beyond else "within"
+        lines.append(f"{label:48}{value:>10}  {bound:>6}  {unit:6}  {state}".rstrip())
+    return lines
+
+
+def _findings(verdict: Verdict) -> list[str]:
+    """Return what stands out, one line each."""
+    flow, drift = verdict.comparison.worst_flow, verdict.comparison.worst_clip_logit
+    lines = [
+        f"worst flow: {flow.clip.name}, pair {flow.pair}: {flow.mean_epe_px:.1e} px on average",
+        f"worst clip: {verdict.comparison.worst_clip.name}: {drift:.1e} in its logit",
+    ]
+    if verdict.stage:
+        lines.append(f"first stage beyond its limits: {verdict.stage}")
+    if verdict.difference:
+        lines.append(str(verdict.difference))
     return lines
 
 
@@ -95,15 +117,17 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder that training wrote, or 'self': Keras models rebuilt from the bundle's own weights",
     )
     parser.add_argument(
-        "--clips", type=Path, nargs="+", required=True, metavar="PATH", help="videos, or folders of videos"
+        "--precision",
+        choices=sorted(LIMITS),
+        default="fp32",
+        help="which of its detectors (default: fp32); fp16 is rounded as a device would",
     )
-    parser.add_argument("--clips-per-file", type=_positive, default=1, metavar="N", help="default: 1")
-    parser.add_argument("--pairs", type=_positive, default=4, metavar="N", help="of each clip; default: 4")
+    add_clip_arguments(parser, clips_per_file=1, pairs=4, required=True)
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="draw the pair whose flow differs most (needs matplotlib)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
-    return int(text)

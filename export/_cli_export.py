@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
 
 from flowtell import InputError
-from flowtell.export._bundle_folder import make_folder, require_replaceable
+from flowtell.export._bundle_folder import make_folder, require_no_file, require_replaceable
+from flowtell.export._cli_arguments import add_clip_arguments
+from flowtell.export._graph_builder import save
+from flowtell.export._stages import StageLog
 from flowtell.export.bundle import (
     export_classifier,
     export_flow,
@@ -14,35 +19,38 @@ from flowtell.export.bundle import (
     keras_from_bundle,
     write_bundle,
 )
+from flowtell.export.derivation import derive_bundle
+from flowtell.export.gate import GateRefusedError
+from flowtell.export.graphs import flow_network_graph
 from flowtell.export.model_folder import read_model_folder
+from flowtell.export.precision import DERIVED
 from flowtell.export.storage import STORAGE_PLANS
+from flowtell.export.torch_pwcnet import TORCH_SUFFIXES, pwcnet_from_torch
 
 _NETWORKS = {"classifier": export_classifier, "flow": export_flow}
 
 
 def main(argv: list[str]) -> int:
-    """Export what ``argv`` names; return 0."""
+    """Export what ``argv`` names; return 0, or 1 where the gate refuses it."""
     arguments = _parser().parse_args(argv[1:])
+    log = StageLog()
+    require_no_file(arguments.out)
+    if arguments.model.is_file() and arguments.model.suffix in TORCH_SUFFIXES:
+        return _export_torch(arguments, log)
     if not arguments.model.is_dir():
         raise InputError(
             f"there is no folder '{arguments.model}': give a model folder that training wrote, or a bundle"
         )
-    is_bundle = (arguments.model / "manifest.json").is_file()
-    storage = arguments.storage or ("float32" if arguments.only else "compact")
+    if arguments.precision and not arguments.clips:
+        raise InputError("a precision is gated on videos: name some with --clips")
     if arguments.only:
-        models = keras_from_bundle(arguments.model) if is_bundle else read_model_folder(arguments.model)[0]
-        make_folder(arguments.out)
-        written = arguments.out / f"{arguments.only}.onnx"
-        _NETWORKS[arguments.only](models, written, storage)
-        print(f"{written}: {written.stat().st_size / 1e6:.1f} MB")
-        return 0
+        return _export_network(arguments, log)
     require_replaceable(arguments.out)
-    if is_bundle:
-        models = keras_from_bundle(arguments.model)
-        facts, papers = facts_from_bundle(arguments.model)
-    else:
-        models, facts, papers = read_model_folder(arguments.model)
-    write_bundle(arguments.out, models, facts, papers, storage)
+    try:
+        _export_bundle(arguments, log)
+    except GateRefusedError as error:
+        print(f"flowtell: nothing was written: {error}", file=sys.stderr)
+        return 1
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
     print(
         f"{arguments.out}: {size / 1e6:.1f} MB; compare it with its model: flowtell check {arguments.out} ..."
@@ -50,15 +58,98 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _export_network(arguments: argparse.Namespace, log: StageLog) -> int:
+    with log.stage("read the models"):
+        models = _is_bundle(arguments.model) and keras_from_bundle(arguments.model)
+        models = models or read_model_folder(arguments.model)[0]
+    make_folder(arguments.out)
+    written = arguments.out / f"{arguments.only}.onnx"
+    with log.stage(f"trace and write {arguments.only}.onnx"):
+        _NETWORKS[arguments.only](models, written, arguments.storage or "float32")
+    print(f"{written}: {written.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _export_torch(arguments: argparse.Namespace, log: StageLog) -> int:
+    """Write the flow network of a PyTorch file, all that such a file holds."""
+    if arguments.only != "flow":
+        raise InputError(f"'{arguments.model}' holds a flow network and no classifier: add --only flow")
+    with log.stage("read the network"):
+        network = pwcnet_from_torch(arguments.model)
+    make_folder(arguments.out)
+    written = arguments.out / "flow.onnx"
+    with log.stage("trace and write flow.onnx"):
+        save(flow_network_graph(network, STORAGE_PLANS[arguments.storage or "float32"].choose), written)
+    print(f"{written}: {written.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _export_bundle(arguments: argparse.Namespace, log: StageLog) -> None:
+    """Write the bundle; with ``--clips`` it is gated, and more precisions are derived from its one copy."""
+    source, wanted = arguments.model, (arguments.precision, arguments.clips)
+    stays = _is_bundle(source) and arguments.storage is None and arguments.clips
+    if stays:
+        _derive(source, arguments, log)
+        return
+    with log.stage("read the models"):
+        if _is_bundle(source):
+            models = keras_from_bundle(source)
+            facts, papers = facts_from_bundle(source)
+        else:
+            models, facts, papers = read_model_folder(source)
+    storage = arguments.storage or "compact"
+    if not any(wanted):
+        with log.stage("trace and write the bundle"):
+            write_bundle(arguments.out, models, facts, papers, storage)
+        return
+    with tempfile.TemporaryDirectory(prefix="flowtell-") as scratch:
+        with log.stage("trace and write the stored copy"):
+            write_bundle(Path(scratch) / "stored", models, facts, papers, storage)
+        _derive(Path(scratch) / "stored", arguments, log)
+
+
+def _derive(source: Path, arguments: argparse.Namespace, log: StageLog) -> None:
+    derive_bundle(
+        source,
+        arguments.out,
+        arguments.precision,
+        arguments.clips,
+        arguments.clips_per_file,
+        arguments.pairs,
+        log,
+    )
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="flowtell export", description="Turn a Keras model into a bundle.")
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a folder that training wrote, or a bundle")
+    parser = argparse.ArgumentParser(
+        prog="flowtell export",
+        description="Turn a Keras model into a bundle, or derive further precisions of a bundle.",
+        epilog="Exit code: 0 written, 1 the gate refused it and nothing was written, 2 wrong usage.",
+    )
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="a folder that training wrote, a bundle, or a PyTorch PWC-Net (.pth, .safetensors)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument(
         "--only",
         choices=sorted(_NETWORKS),
         help="write this network on its own, as FOLDER/NAME.onnx, instead of a bundle",
     )
+    parser.add_argument(
+        "--precision",
+        choices=DERIVED,
+        nargs="+",
+        default=[],
+        help="add detectors that compute in these, derived from the stored fp32 copy; needs --clips",
+    )
+    add_clip_arguments(parser, clips_per_file=4, pairs=16, required=False)
     parser.add_argument(
         "--storage",
         choices=sorted(STORAGE_PLANS),

@@ -85,4 +85,10 @@ TOLERANCES: dict[str, Tolerance] = {
         1e-4, "", "the tiny model in two runtimes, float32; 1.3e-6 was measured on random clips"
     ),
     "student_t_table": Tolerance(2e-3, "of the value", "printed tables give four digits of t"),
+    "tiny_precision_room": Tolerance(
+        20,
+        "times the limits for logits",
+        "random weights amplify rounding: int8 moved logits of the tiny model by 0.45, trained ones by 0.015",
+    ),
+    "calibrated_scale": Tolerance(0.05, "of the value", "clipping points are tried in steps of 2.5 %"),
 }

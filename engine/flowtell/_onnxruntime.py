@@ -74,6 +74,9 @@ class OnnxRuntimeRunner:
         settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         settings.log_severity_level = _ORT_WARNING
+        # On x86 CPUs without VNNI the integer kernels saturate on their way: with AVX2 an int8 VGG16's logits
+        # moved by 0.17 on average, by 0.015 with this, which changes no other graph
+        settings.add_session_config_entry("session.x64quantprecision", "1")
         try:
             # left to itself, a session whose provider fails goes on on the CPU, now or in the middle of a run
             self._session = ort.InferenceSession(

@@ -21,12 +21,14 @@ import flowtell
 from flowtell.__main__ import main
 from flowtell.export._cli_check import _ROWS
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
-from flowtell.export.limits import FP32_LIMITS
+from flowtell.export.gate_clips import clips_of_files
+from flowtell.export.limits import LIMITS
 from flowtell.export.model_folder import write_model_folder
-from flowtell.export.parity import Figures, beyond_limits, clips_of_files, compare
+from flowtell.export.parity import Figures, beyond_limits, compare
 from flowtell.export.tiny import tiny_models
 
 FILES, PAIRS = 10, 2
+FP32_LIMITS = LIMITS["fp32"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def bundle(request, tiny_bundle):
 
 def test_every_stage_agrees_on_real_crops(bundle, videos):
     opened = flowtell.Bundle.open(bundle)
-    figures = compare(keras_from_bundle(bundle), opened, clips_of_files(videos, opened, 1, PAIRS))
+    figures = compare(keras_from_bundle(bundle), opened, clips_of_files(videos, opened, 1, PAIRS)).figures
     assert figures.clips == FILES
     assert figures.pairs == FILES * PAIRS
     assert beyond_limits(figures) == [], figures
@@ -67,7 +69,7 @@ def test_other_weights_do_not_pass(tiny_bundle, videos):
     kernel = models.classifier.logit.kernel
     kernel.assign(np.asarray(kernel) * 1.01)
     opened = flowtell.Bundle.open(tiny_bundle)
-    figures = compare(models, opened, clips_of_files(videos[:1], opened, 1, PAIRS))
+    figures = compare(models, opened, clips_of_files(videos[:1], opened, 1, PAIRS)).figures
     assert "classifier_probability" in beyond_limits(figures)
     assert "flow_max_epe" not in beyond_limits(figures)
 
@@ -78,7 +80,7 @@ def test_figures_are_the_differences_of_the_two_sides(tiny_bundle, sample):
     bias = models.classifier.logit.bias
     bias.assign(np.asarray(bias) + 0.01 * models.settings.temperature)
     opened = flowtell.Bundle.open(tiny_bundle)
-    figures = compare(models, opened, clips_of_files([sample], opened, 1, PAIRS))
+    figures = compare(models, opened, clips_of_files([sample], opened, 1, PAIRS)).figures
     drift = TOLERANCES["parity_logit"].value
     moved = (
         figures.classifier_logit,
@@ -99,7 +101,7 @@ def test_limits_are_inclusive_and_not_a_number_exceeds_them():
     assert beyond_limits(within) == []
     assert beyond_limits(replace(within, verdict_flips=1)) == ["verdict_flips"]
     assert beyond_limits(replace(within, flow_max_epe=float("nan"))) == ["flow_max_epe"]
-    assert all(limit.reason for limit in FP32_LIMITS.values())
+    assert all(limit.reason for limits in LIMITS.values() for limit in limits.values())
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def sample():
 def test_check_reports_agreement(tiny_bundle, sample, capsys):
     assert main(["check", str(tiny_bundle), "--against", "self", "--clips", str(sample), "--pairs", "1"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith("1 face clip, 1 pair\n")
+    assert text.startswith("1 face clip, 1 pair, fp32\n")
     shown = {name for name, _, _ in _ROWS}
     assert shown | {"clips", "pairs"} == {field.name for field in fields(Figures)}
     assert "BEYOND" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 
+import numpy as np
 import pytest
 
 if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
@@ -17,6 +18,7 @@ import tensorrt_rtx_bindings as trt
 
 import flowtell
 from flowtell.export.bundle import export_classifier, export_flow, keras_from_bundle
+from flowtell.export.precision import DERIVED, derived_detector
 from flowtell.export.tiny import CROP_SIZE
 
 NAMES = ("classifier", "detector", "flow")
@@ -64,6 +66,14 @@ def test_builds_with_dynamic_shapes(name, tiny_graphs):
 def test_builds_the_default_bundle(name, default_graphs):
     size = flowtell.Bundle.open().manifest.crop_size
     build(default_graphs[name], profiles_of(name, size), is_float=name == "classifier")
+
+
+@pytest.mark.parametrize("precision", DERIVED)
+def test_builds_every_derived_precision(precision, tiny_bundle):
+    stored = (tiny_bundle / "detector.onnx").read_bytes()
+    clip = np.random.default_rng(0).integers(0, 256, (2, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    derived = derived_detector(stored, precision, [clip])
+    build(derived.SerializeToString(), profiles_of("detector", CROP_SIZE), is_float=False)
 
 
 def build(data, profiles, is_float):

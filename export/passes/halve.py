@@ -1,0 +1,100 @@
+"""Chosen nodes compute in float16; Casts stand wherever a value goes between them and the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from flowtell.export.passes._graph import constants, copied
+
+# These read a value of any type and look at its shape alone.
+_SHAPE_READERS = frozenset(("Shape", "Size"))
+_HALF_MAX = float(np.finfo(np.float16).max)
+
+
+def halve(model: onnx.ModelProto, is_half: Callable[[onnx.NodeProto], bool]) -> onnx.ModelProto:
+    """Let the chosen nodes read, compute and give float16.
+
+    Values keep their names, whatever their type; inputs and outputs of the graph keep their type. Constants
+    are rounded to float16 where a chosen node reads them, beyond its range to its largest number.
+
+    Args:
+        model: float32, weights widened.
+        is_half: chooses nodes; those without a float32 input or output stay as they are.
+    """
+    model = copied(model)
+    graph = model.graph
+    floats = _float_values(model)
+    outputs = {value.name for value in graph.output}
+    stored = constants(graph)
+    halves: dict[str, str] = {}  # float32 value -> its float16 twin
+    half_values: set[str] = set()  # values that a chosen node made
+    wides: dict[str, str] = {}  # float16 value -> its float32 twin
+    nodes: list[onnx.NodeProto] = []
+
+    def as_half(name: str) -> str:
+        if name in half_values:
+            return name
+        if name not in halves:
+            halves[name] = f"{name}/half"
+            if name in stored:
+                rounded = np.clip(numpy_helper.to_array(stored[name]), -_HALF_MAX, _HALF_MAX)
+                graph.initializer.append(numpy_helper.from_array(rounded.astype(np.float16), halves[name]))
+            else:
+                nodes.append(helper.make_node("Cast", [name], [halves[name]], to=TensorProto.FLOAT16))
+        return halves[name]
+
+    def as_float(name: str) -> str:
+        if name not in half_values:
+            return name
+        if name not in wides:
+            wides[name] = f"{name}/float"
+            nodes.append(helper.make_node("Cast", [name], [wides[name]], to=TensorProto.FLOAT))
+        return wides[name]
+
+    for old in graph.node:
+        node = onnx.NodeProto.FromString(old.SerializeToString())
+        touches = any(name in floats for name in (*node.input, *node.output))
+        chosen = touches and node.op_type not in _SHAPE_READERS and is_half(old)
+        if node.op_type not in _SHAPE_READERS:
+            for index, name in enumerate(node.input):
+                if name in floats:
+                    node.input[index] = as_half(name) if chosen else as_float(name)
+        nodes.append(node)
+        if not chosen:
+            continue
+        for item in node.attribute:
+            if node.op_type == "Cast" and item.name == "to" and item.i == TensorProto.FLOAT:
+                item.i = TensorProto.FLOAT16
+        for index, name in enumerate(node.output):
+            if name not in floats:
+                continue
+            if name in outputs:
+                node.output[index] = f"{name}/half"
+                halves[name] = f"{name}/half"
+                nodes.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
+            else:
+                half_values.add(name)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _drop_unread(graph)
+    return model
+
+
+def _float_values(model: onnx.ModelProto) -> set[str]:
+    """Return the names of all float32 values: inputs, constants, and what nodes make."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    described = [*graph.input, *graph.output, *graph.value_info]
+    found = {v.name for v in described if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+    return found | {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    read = {name for node in graph.node for name in node.input}
+    kept = [t for t in graph.initializer if t.name in read]
+    copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
+    del graph.initializer[:]
+    graph.initializer.extend(copies)

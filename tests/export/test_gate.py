@@ -1,0 +1,186 @@
+"""The gate catches faults planted in a bundle and names the stage, the block and the clip; good ones pass."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from hostile_bundles import replace, rewrite
+from onnx import numpy_helper
+from tolerances import TOLERANCES
+
+import flowtell
+from flowtell import Bundle, samples
+from flowtell.__main__ import main
+from flowtell.export.bundle import keras_from_bundle
+from flowtell.export.derivation import derive_bundle
+from flowtell.export.gate import GateRefusedError, judge_precision
+from flowtell.export.gate_clips import clips_of_files
+from flowtell.export.limits import LIMITS, Limit
+
+PAIRS = 2
+# Random weights amplify rounding more than trained ones: the tiny model gets room for its logits.
+ROOM = TOLERANCES["tiny_precision_room"].value
+TINY_LIMITS = LIMITS | {
+    precision: {
+        name: Limit(limit.value * ROOM if "logit" in name else limit.value, limit.unit, limit.reason)
+        for name, limit in LIMITS[precision].items()
+    }
+    for precision in ("fp16", "int8")
+}
+
+
+@pytest.fixture(scope="module")
+def clips(tiny_bundle):
+    """One short clip of the natural sample."""
+    return list(clips_of_files([samples.natural_path()], Bundle.open(tiny_bundle), 1, PAIRS))
+
+
+@pytest.fixture(scope="module")
+def right(tiny_bundle):
+    """The Keras models that the tiny bundle came from."""
+    return keras_from_bundle(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def derived(tiny_bundle, tmp_path_factory):
+    """The tiny bundle with all precisions."""
+    folder = tmp_path_factory.mktemp("derived") / "bundle"
+    derive_bundle(
+        tiny_bundle, folder, ["fp16", "int8"], [samples.natural_path()], 1, PAIRS, limits=TINY_LIMITS
+    )
+    return folder
+
+
+@pytest.fixture
+def copy(derived, tmp_path):
+    """A copy of it to plant a fault in."""
+    return shutil.copytree(derived, tmp_path / "bundle")
+
+
+def constant(model, name):
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def change(model, name, function):
+    tensor = constant(model, name)
+    tensor.CopyFrom(numpy_helper.from_array(function(numpy_helper.to_array(tensor)), name))
+
+
+def node_making(model, name):
+    return next(node for node in model.graph.node if name in node.output)
+
+
+def wrong_sign_of_the_warp(model):
+    for add in [node for node in model.graph.node if node.output[0].startswith("warp/add")]:
+        add.op_type = "Sub"
+        position, flow = add.input[1], add.input[0]
+        add.input[:] = [position, flow]
+
+
+def bgr_for_rgb(model):
+    name = "pwcnet/pyramid/1_0/conv/kernel/float16"
+    change(model, name, lambda kernel: np.ascontiguousarray(kernel[:, ::-1]))
+
+
+def half_a_pixel_in_the_classifiers_resize(model):
+    matrix = node_making(model, "classifier/resize/MatMul").input[0]
+    change(model, matrix, lambda rows: (rows + np.roll(rows, 1, axis=1)) / np.float32(2))
+
+
+def half_a_pixel_in_the_crop(model):
+    resize = next(node for node in model.graph.node if node.op_type == "Resize")
+    resize.attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+
+
+def bgr_for_rgb_in_the_crop(model):
+    stacked = node_making(model, "crop")
+    swapped = onnx.helper.make_node("Gather", ["crop/rgb", "reversed"], ["crop"], axis=2)
+    stacked.output[0] = "crop/rgb"
+    model.graph.node.append(swapped)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "reversed"))
+
+
+@pytest.mark.parametrize(
+    ("graph", "fault", "stage", "block"),
+    [
+        ("crop", half_a_pixel_in_the_crop, "crop", None),
+        ("crop", bgr_for_rgb_in_the_crop, "crop", None),
+        ("detector", wrong_sign_of_the_warp, "flow", "warp"),
+        ("detector", bgr_for_rgb, "flow", "pyramid level 1"),
+        ("detector", half_a_pixel_in_the_classifiers_resize, "classifier", "resize"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_planted_fault_is_caught_at_its_stage(tiny_bundle_copy, right, clips, graph, fault, stage, block):
+    model = onnx.load(tiny_bundle_copy / f"{graph}.onnx")
+    fault(model)
+    replace(tiny_bundle_copy, graph, model.SerializeToString())
+    verdict = judge_precision(right, Bundle.open(tiny_bundle_copy), "fp32", clips)
+    assert verdict.stage == stage
+    assert (verdict.difference.block if verdict.difference else None) == block
+    with pytest.raises(GateRefusedError, match=f"stage '{stage}'.*natural.mp4 at 0.00 s"):
+        verdict.require_pass()
+
+
+def test_one_wrong_scale_is_caught_in_the_classifier(copy, right, clips):
+    model = onnx.load(copy / "detector-int8.onnx")
+    change(model, "classifier/block3/conv2/kernel/scale", lambda scale: scale * np.float32(2))
+    data = model.SerializeToString()
+    (copy / "detector-int8.onnx").write_bytes(data)
+    entry = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    rewrite(copy, lambda m: m["graphs"]["detector"]["int8"].update(entry))
+    judged = judge_precision(right, Bundle.open(copy), "int8", clips, TINY_LIMITS)
+    assert judged.stage == "classifier"
+    assert judged.difference.block == "classifier block 3"
+
+
+def test_every_precision_is_certified_and_runs(derived):
+    bundle = Bundle.open(derived)
+    bundle.verify()
+    assert bundle.precisions("detector") == ("fp32", "fp16", "int8")
+    found = {certificate["precision"]: certificate for certificate in bundle.manifest.certificates}
+    assert set(found) == {"fp32", "fp16", "int8"}
+    for precision, certificate in found.items():
+        assert certificate["detector_sha256"] == bundle.manifest.graphs["detector"][precision].sha256
+        assert certificate["provider"] == "CPUExecutionProvider"
+        assert certificate["cpu"]
+        assert certificate["versions"]["onnxruntime"]
+        assert certificate["figures"]["verdict_flips"] == 0
+        with flowtell.Detector.open(bundle, precision=precision) as detector:
+            assert detector.precision == precision
+
+
+def test_the_stored_copy_stays_byte_for_byte(derived, tiny_bundle):
+    assert (derived / "detector.onnx").read_bytes() == (tiny_bundle / "detector.onnx").read_bytes()
+
+
+def test_a_precision_past_its_limits_is_not_written(tiny_bundle, tmp_path, capsys):
+    """The tiny model's random weights amplify fp16's rounding past the limits for what ships."""
+    before = sorted(path.name for path in tmp_path.iterdir())
+    arguments = ["--precision", "fp16", "--clips", str(samples.natural_path())]
+    arguments += ["--clips-per-file", "1", "--pairs", "1"]
+    assert main(["export", str(tiny_bundle), "--out", str(tmp_path / "out"), *arguments]) == 1
+    said = capsys.readouterr().err
+    assert "nothing was written: fp16 does not pass at the stage 'classifier': classifier_logit_mean" in said
+    assert "(limit 0.01)" in said
+    assert "gate fp16" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_check_draws_the_worst_pair(derived, tmp_path, capsys):
+    arguments = ["--precision", "int8", "--clips", str(samples.natural_path()), "--pairs", "1"]
+    picture = tmp_path / "worst.png"
+    main(["check", str(derived), "--against", "self", *arguments, "--picture", str(picture)])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = capsys.readouterr().out
+    assert "worst flow: " in text
+    assert "natural.mp4 at 0.00 s, pair 0" in text
+
+
+def test_a_precision_without_clips_is_wrong_usage(tiny_bundle, tmp_path, capsys):
+    assert main(["export", str(tiny_bundle), "--out", str(tmp_path / "out"), "--precision", "int8"]) == 2
+    assert "name some with --clips" in capsys.readouterr().err
