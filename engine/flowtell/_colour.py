@@ -19,7 +19,8 @@ _EIGHT_BITS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444
 _TEN_BITS = {"yuv420p10le", "yuv422p10le", "yuv444p10le", "p010le"}
 _PLANAR_FIRST = _EIGHT_BITS | _TEN_BITS
 """Formats that give the same pixels whether FFmpeg converts them straight to packed RGB, which it does one
-pixel at a time, or first to planes, which it does with vector instructions in half the time."""
+pixel at a time, or first to planes, which it does with vector instructions: 0.57 of the processor time on
+1080p (`tests/media/cost.py`). A test compares the pixels."""
 
 
 def new_image(height: int, width: int) -> Image:

@@ -6,6 +6,7 @@ FFmpeg reads a file that was cut short to where it stops, and says nothing if th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,34 +22,6 @@ _MAX_BOXES = 100_000
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_HEADER_BYTES = 1 << 16
 _GIF_TAIL_BYTES = 4096
-
-
-def missing_end(path: str | os.PathLike[str], container: str) -> str | None:
-    """Return what is missing at the end of a file, in a few words; None where nothing is known to be.
-
-    Args:
-        path: the file.
-        container: FFmpeg's name of its format.
-    """
-    with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        names = container.split(",")
-        if "mp4" in names:
-            return _of_boxes(file, size)
-        if "matroska" in names:
-            return _of_segment(file, size)
-        if "mpegts" in names:
-            return _of_transport_packets(file, size)
-        if "flv" in names:
-            return _of_tags(file, size)
-        if "avi" in names:
-            return _of_riff(file, size)
-        if "asf" in names:
-            return _of_properties(file, size)
-        if "gif" in names:
-            return _of_trailer(file, size)
-    return None
 
 
 def _of_boxes(file: BinaryIO, size: int) -> str | None:
@@ -150,3 +123,30 @@ def _of_trailer(file: BinaryIO, size: int) -> str | None:
 
 def _bytes_missing(count: int) -> str:
     return f"{count} bytes are missing at its end"
+
+
+_RULES: dict[str, Callable[[BinaryIO, int], str | None]] = {
+    "asf": _of_properties,
+    "avi": _of_riff,
+    "flv": _of_tags,
+    "gif": _of_trailer,
+    "matroska": _of_segment,
+    "mp4": _of_boxes,
+    "mpegts": _of_transport_packets,
+}
+
+
+def missing_end(path: str | os.PathLike[str], container: str) -> str | None:
+    """Return what is missing at the end of a file, in a few words; None where nothing is known to be.
+
+    Args:
+        path: the file.
+        container: FFmpeg's names of its format, divided by commas.
+    """
+    rule = next((_RULES[name] for name in container.split(",") if name in _RULES), None)
+    if rule is None:
+        return None
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return rule(file, size)
