@@ -255,12 +255,14 @@ def _draw(figures, path):
         left = 0.0
         for stage in stages:
             width = share.get(stage, 0.0)
-            axes.barh(row, width, left=left, color=f"C{stages.index(stage)}", label=stage)
+            axes.barh(row, width, left=left, color=f"C{stages.index(stage)}")
             if width > 0.05:
                 words = f"{stage}\n{width:.0%}"
                 axes.text(left + width / 2, row, words, ha="center", va="center", fontsize=8)
             left += width
     axes.set_yticks(range(len(shares)), shares)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=f"C{number}") for number in range(len(stages))]
+    axes.legend(handles, stages, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     axes.set(xlim=(0, 1), xlabel="share of the time of all stages, summed over threads")
     figure.savefig(path, dpi=120)
     plt.close(figure)
