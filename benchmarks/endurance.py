@@ -68,7 +68,7 @@ def crowd_memory(detector, videos, args):
     frame_mb = 3840 * 2160 * 3 / 1e6
     peak = max(seen_mb)
     # growing clips of 8 faces, clips that wait, frames that wait and are in hand; each may be there twice
-    bound = before + 2 * (8 * clip_mb + (2 * detector.threads + 2) * clip_mb + 67 + 4 * frame_mb)
+    bound = before + 2 * (8 * clip_mb + (2 * detector.threads + 2) * clip_mb + 17 + 4 * frame_mb)
     return {
         "faces": len(result.faces),
         "pairs": result.pairs_judged,

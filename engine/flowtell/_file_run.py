@@ -26,8 +26,9 @@ from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state
 
 __all__ = ["FileRun", "judged_in_order", "logits_of"]
 
-_FRAMES_AHEAD_BYTES = 1 << 26
-"""Decoded frames that wait: 64 MiB, ten at 1080p; one at least, however large."""
+_FRAMES_AHEAD_BYTES = 1 << 24
+"""Decoded frames that wait: 16 MiB, two at 1080p; one at least, however large. The process that decodes them
+works ahead by twice as much."""
 
 
 class FileRun:
