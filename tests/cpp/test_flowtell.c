@@ -1,19 +1,10 @@
 /* The C interface, against values worked out by hand from the formulas in flowtell.h. */
+#include "check.h"
+
 #include <flowtell/flowtell.h>
 
 #include <stdio.h>
 #include <string.h>
-
-static int failures = 0;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s does not hold (last error: %s)\n", __FILE__, __LINE__, #condition,              \
-                    flowtell_last_error());                                                                            \
-            ++failures;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 static flowtell_image packed(int32_t format, int32_t width, int32_t height, const uint8_t *pixels, int64_t stride) {
     flowtell_image image = {0, 0, 0, 0, {NULL, NULL}, {0, 0}};

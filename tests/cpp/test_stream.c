@@ -2,23 +2,14 @@
  * refused changes nothing. Numbers are compared with Python's by the conformance tests.
  *
  *     test_stream BUNDLE        exit code 77: there is no ONNX Runtime here */
+#include "check.h"
+
 #include <flowtell/flowtell.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures = 0;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s does not hold (last error: %s)\n", __FILE__, __LINE__, #condition,              \
-                    flowtell_last_error());                                                                            \
-            ++failures;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 #define SAYS(words) (strstr(flowtell_last_error(), words) != NULL)
 
