@@ -28,7 +28,6 @@ from media.corpus import Hostile, make_corpus
 from media.rules import broken_rules
 
 from flowtell import Detector
-from flowtell._frames import _pool
 
 TINY_BUNDLE = Path(__file__).resolve().parents[1] / "bundles" / "tiny"
 LIMIT_S = 60.0
@@ -77,8 +76,6 @@ def judge(corpus: Iterable[Hostile]) -> dict[str, object]:
             if took_s > LIMIT_S + SLACK_S:
                 rules.append(f"took {took_s:.0f} s")
             wrong += [f"{name}: {rule}" for rule in rules]
-    # a process that has ended can be asked what it took
-    _pool.close()
     return {
         "files": sum(sum(counts.values()) for counts in states.values()),
         "states": dict(sum(states.values(), Counter())),
@@ -86,7 +83,6 @@ def judge(corpus: Iterable[Hostile]) -> dict[str, object]:
         "broke_down": sorted(reasons),
         "slowest": {"file": slowest, "seconds": round(slowest_s, 1), "limit_s": LIMIT_S},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "peak_memory_of_a_decoder_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
         "threads_left": threading.active_count(),
         "wrong": wrong,
         "libraries": {"python": platform.python_version(), "av": av.__version__},
