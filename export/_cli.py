@@ -2,49 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from flowtell._cli_quiet import import_quietly
 
 _MODULES = {"check": "flowtell.export._cli_check", "export": "flowtell.export._cli_export"}
-_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def main(argv: list[str]) -> int:
-    """Run the command that ``argv[0]`` names; return its exit code.
-
-    TensorFlow's notices are held back, but for users who have set its log level.
-    """
-    if _LOG_LEVEL in os.environ:
-        command = importlib.import_module(_MODULES[argv[0]])
-    else:
-        os.environ[_LOG_LEVEL] = "3"
-        with _stderr_held_back():
-            command = importlib.import_module(_MODULES[argv[0]])
-    code: int = command.main(argv)
+    """Run the command that ``argv[0]`` names; return its exit code."""
+    code: int = import_quietly(_MODULES[argv[0]]).main(argv)
     return code
-
-
-@contextmanager
-def _stderr_held_back() -> Iterator[None]:
-    """Drop what is written to file descriptor 2, or give it out where the body fails.
-
-    While it is imported, TensorFlow writes there past Python, before it reads its own log level.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

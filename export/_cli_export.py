@@ -22,7 +22,7 @@ from flowtell.export.bundle import (
 from flowtell.export.derivation import derive_bundle
 from flowtell.export.gate import GateRefusedError
 from flowtell.export.graphs import flow_network_graph
-from flowtell.export.model_folder import read_model_folder
+from flowtell.export.model_folder import read_model_folder, write_model_folder
 from flowtell.export.precision import DERIVED
 from flowtell.export.storage import STORAGE_PLANS
 from flowtell.export.torch_pwcnet import TORCH_SUFFIXES, pwcnet_from_torch
@@ -45,6 +45,15 @@ def main(argv: list[str]) -> int:
         raise InputError("a precision is gated on videos: name some with --clips")
     if arguments.only:
         return _export_network(arguments, log)
+    if arguments.keras:
+        if not _is_bundle(arguments.model):
+            raise InputError(f"'{arguments.model}' is a model folder already; --keras takes a bundle apart")
+        make_folder(arguments.out)
+        write_model_folder(
+            arguments.out, keras_from_bundle(arguments.model), *facts_from_bundle(arguments.model)
+        )
+        print(f"{arguments.out}: a model folder, for flowtell evaluate and flowtell train")
+        return 0
     require_replaceable(arguments.out)
     try:
         _export_bundle(arguments, log)
@@ -141,6 +150,11 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         choices=sorted(_NETWORKS),
         help="write this network on its own, as FOLDER/NAME.onnx, instead of a bundle",
+    )
+    parser.add_argument(
+        "--keras",
+        action="store_true",
+        help="take a bundle apart into a model folder, with weights as the bundle stores them",
     )
     parser.add_argument(
         "--precision",

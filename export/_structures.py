@@ -13,16 +13,18 @@ import tensorflow as tf
 from onnx import TensorProto
 
 from flowtell.export._graph_builder import GraphBuilder, tensor
-from flowtell.export._trace import make_opaque, trace
+from flowtell.export._trace import make_lstm_opaque, make_opaque, trace
 from flowtell.export.passes import standard_passes
 from flowtell.export.trained_models import JoinSettings, weight_variables
 from flowtell.training.models import (
     FLOW_DIVISOR,
     ClassifierConfig,
+    ClipHeadConfig,
     FlowImage,
     FlowNetworkConfig,
     PWCNet,
     build_classifier,
+    build_clip_head,
     build_detector,
     build_flow_network,
 )
@@ -39,17 +41,26 @@ _KEPT = 8
 
 @lru_cache(_KEPT)
 def detector_structure(
-    flow: FlowNetworkConfig, classifier: ClassifierConfig, settings: JoinSettings
+    flow: FlowNetworkConfig,
+    classifier: ClassifierConfig,
+    settings: JoinSettings,
+    clip_head: ClipHeadConfig | None = None,
 ) -> onnx.ModelProto:
     """Trace the fused detector; see `flowtell.export.graphs.detector_graph`."""
     size = settings.crop_size
     network = _network_to_trace(flow)
     judge = build_classifier(classifier, "channels_first")
-    detector = build_detector(network, judge, settings.flow_encoding, size, settings.temperature)
+    heads = []
+    if clip_head is not None:
+        heads = [build_clip_head(clip_head, judge.hidden_width)]
+        make_lstm_opaque(heads[0])
+    detector = build_detector(
+        network, judge, settings.flow_encoding, size, settings.temperature, heads[0] if heads else None
+    )
     clips = tf.TensorSpec((None, None, size, size, 3), tf.uint8, name="clips")
     # Cast before anything else: TensorRT takes bytes at its inputs but computes nothing on them, not even
     # a Reshape.
-    model = _traced(lambda values: detector(tf.cast(values, tf.float32)), [clips], network, judge)
+    model = _traced(lambda values: detector(tf.cast(values, tf.float32)), [clips], network, judge, *heads)
     quarter = size // _FLOW_STRIDE
     _declare(
         model,

@@ -7,9 +7,8 @@ Three things make the result small and quick to handle:
   megabyte;
 * the model is built ``channels_first`` and only traced, never run, so that convolutions come out in ONNX's
   own layout with no transposes around them (TensorFlow on a CPU could not even run it);
-* ``Warp`` and ``CostVolume`` are traced as one opaque node each, which the passes ``lower_warp`` and
-  ``lower_cost_volume`` write in ONNX operators: TensorFlow's spelling of them would become chains of
-  GatherND.
+* ``Warp``, ``CostVolume`` and ``LSTM`` are traced as one opaque node each, which the passes ``lower_*``
+  write in ONNX operators: TensorFlow's spelling of them would become chains of GatherND, or a loop.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import tensorflow as tf
 import tf2onnx
 
 from flowtell.export._graph_builder import IR_VERSION, OPSET, PRODUCER
-from flowtell.export.passes import COST_VOLUME_OP, OPAQUE_DOMAIN, WARP_OP
+from flowtell.export.passes import COST_VOLUME_OP, LSTM_OP, OPAQUE_DOMAIN, WARP_OP
 
 
 def trace(
@@ -40,7 +39,7 @@ def trace(
 
     Returns:
         A graph whose inputs are ``inputs`` followed by the weights under their Keras paths, in the order
-        given. ``Warp`` and ``CostVolume`` stand in the domain ``OPAQUE_DOMAIN``.
+        given. ``Warp``, ``CostVolume`` and ``LSTM`` stand in the domain ``OPAQUE_DOMAIN``.
     """
     specs = [
         tf.TensorSpec(weight.shape, tf.float32, name=f"weight_{index}")
@@ -73,18 +72,29 @@ def make_opaque(network: keras.Model) -> None:
     channels = (2 * network.cost_volume.max_displacement + 1) ** 2
 
     def warp(features: tf.Tensor, flow: tf.Tensor, data_format: str) -> tf.Tensor:
-        return _opaque(WARP_OP, features, flow, features.shape)
+        return _opaque(WARP_OP, [features, flow], features.shape)
 
     def cost_volume(features1: tf.Tensor, features2: tf.Tensor) -> tf.Tensor:
         batch, _, height, width = features1.shape
-        return _opaque(COST_VOLUME_OP, features1, features2, (batch, channels, height, width))
+        return _opaque(COST_VOLUME_OP, [features1, features2], (batch, channels, height, width))
 
     network.warp.implementation = warp
     network.cost_volume.call = cost_volume
 
 
-def _opaque(op_type: str, first: tf.Tensor, second: tf.Tensor, shape: Sequence[int | None]) -> tf.Tensor:
-    result = tf.numpy_function(lambda a, b: a, [first, second], tf.float32, name=op_type)
+def make_lstm_opaque(clip_head: keras.Model) -> None:
+    """Make a temporal head emit its LSTM as one opaque node, for tracing only."""
+    units = clip_head.lstm.units
+
+    def lstm(sequence: tf.Tensor, *weights: keras.Variable) -> tf.Tensor:
+        values = [tf.convert_to_tensor(weight) for weight in weights]
+        return _opaque(LSTM_OP, [sequence, *values], (None, units))
+
+    clip_head.lstm.implementation = lstm
+
+
+def _opaque(op_type: str, inputs: Sequence[tf.Tensor], shape: Sequence[int | None]) -> tf.Tensor:
+    result = tf.numpy_function(lambda first, *rest: first, list(inputs), tf.float32, name=op_type)
     result.set_shape(shape)
     # tf2onnx takes shapes from the operators, not from set_shape.
     return tf.ensure_shape(result, shape)
@@ -92,7 +102,7 @@ def _opaque(op_type: str, first: tf.Tensor, second: tf.Tensor, shape: Sequence[i
 
 def _keep_opaque(context: Any, node: Any, name: str, args: Any) -> None:
     scope = node.name.rsplit("/", 1)[-1]
-    node.type = WARP_OP if scope.startswith(WARP_OP) else COST_VOLUME_OP
+    node.type = next(op for op in (WARP_OP, COST_VOLUME_OP, LSTM_OP) if scope.startswith(op))
     for attribute in list(node.attr):
         del node.attr[attribute]
     node.domain = OPAQUE_DOMAIN

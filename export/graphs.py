@@ -28,7 +28,8 @@ def detector_graph(models: TrainedModels, storage: StorageChoice = compact_stora
         models: what to export.
         storage: how each weight is stored.
     """
-    structure = detector_structure(models.network.config, models.classifier.config, models.settings)
+    head = None if models.clip_head is None else models.clip_head.config
+    structure = detector_structure(models.network.config, models.classifier.config, models.settings, head)
     return _filled(structure, models.weights(), models.to_dict(), storage)
 
 

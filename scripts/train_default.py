@@ -63,18 +63,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def _clips(recipe, videos, args):
-    from flowtell.training.recipe import store_video_clips
+    from flowtell.training.prepare import dropped_lines
 
-    with tempfile.TemporaryDirectory() as folder:
-        _write_capture_bundle(Path(folder))
-        for path, reason in store_video_clips(recipe, videos, folder, args.run):
-            print(f"left out {path.name}: {reason}")
+    for line in dropped_lines(_prepared(recipe, videos, args)):
+        print(line)
 
 
 def _teacher(recipe, videos, args):
     from flowtell.training.recipe import write_teacher_sets
 
-    write_teacher_sets(recipe, videos, args.run)
+    write_teacher_sets(recipe, args.run)
 
 
 def _flow(recipe, videos, args):
@@ -84,9 +82,7 @@ def _flow(recipe, videos, args):
 
 
 def _features(recipe, videos, args):
-    from flowtell.training.recipe import extract_flow
-
-    extract_flow(recipe, len(videos), args.run)
+    _prepared(recipe, videos, args, with_flow=True)
 
 
 def _quality(recipe, videos, args):
@@ -94,7 +90,7 @@ def _quality(recipe, videos, args):
 
     # The quick figures first: what can go wrong in them should not cost the slow ones.
     flow = flow_figures(recipe, args.run, args.middlebury)
-    figures = cross_validate(recipe, videos, args.run, args.imagenet) | {"flow": flow}
+    figures = cross_validate(recipe, args.run, args.imagenet) | {"flow": flow}
     write_figures(figures, recipe, args.run / f"quality-{args.encoding}.json")
     print(json.dumps({k: v for k, v in figures.items() if k != "scores"}, indent=2))
 
@@ -102,7 +98,15 @@ def _quality(recipe, videos, args):
 def _final(recipe, videos, args):
     from flowtell.training.recipe import fit_final
 
-    fit_final(recipe, videos, args.run, args.imagenet)
+    fit_final(recipe, args.run, args.imagenet)
+
+
+def _prepared(recipe, videos, args, with_flow=False):
+    from flowtell.training.recipe import prepare_videos
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write_capture_bundle(Path(folder))
+        return prepare_videos(recipe, videos, folder, args.run, with_flow)
 
 
 def _bundle(recipe, videos, args):
@@ -110,14 +114,13 @@ def _bundle(recipe, videos, args):
     from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
     from flowtell.export.model_folder import write_model_folder
     from flowtell.export.trained_models import JoinSettings, TrainedModels
-    from flowtell.training.classifier_trainer import new_classifier
-    from flowtell.training.models import build_flow_network
+    from flowtell.training.flow_source import load_flow_network
+    from flowtell.training.judge_task import new_classifier
 
     quality = json.loads((args.run / f"quality-{args.encoding}.json").read_text())["figures"]
-    network = build_flow_network(recipe.finetune.preset)
-    network.load_weights(args.run / "flow" / "flow.weights.h5")
-    classifier = new_classifier(recipe.classifier, args.imagenet)
-    classifier.load_weights(args.run / f"classifier-{args.encoding}.weights.h5")
+    network = load_flow_network(args.run / "flow")
+    classifier = new_classifier(recipe.classifier)
+    classifier.load_weights(args.run / f"classifier-{args.encoding}" / "classifier.weights.h5")
     models = TrainedModels(
         network, classifier, JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
     )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from flowtell.training.synthetic_flow import FlowPair, synthetic_pair
@@ -47,46 +46,30 @@ class TeacherPairs:
         return FlowPair(image1, image2, flow)
 
 
-class FlowBatches(keras.utils.PyDataset):
-    """Endless variety in epochs of fixed length; batch k of seed s is always the same.
-
-    Each item is `((image1, image2), target)`: float32 `[B, S, S, 3]` RGB in [0, 255] twice, and the flow
-    averaged to level 2, float32 `[B, S/4, S/4, 2]` in px.
+class FlowBatches:
+    """Endless variety: the batch of a step of a seed is always the same.
 
     Args:
         textures: pictures, see `load_textures`.
         motion: a `MotionConfig`; its `size_px` is S, a multiple of 64.
         batch_size: B.
-        batches: batches an epoch.
         seed: of the random numbers.
         teacher: a `TeacherPairs`, or None.
         teacher_share: share of the examples that come from the teacher.
-        first_batch: number of the first batch, where an earlier run stopped.
     """
 
-    def __init__(
-        self,
-        textures,
-        motion,
-        batch_size,
-        batches,
-        seed,
-        teacher=None,
-        teacher_share=0.0,
-        first_batch=0,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, textures, motion, batch_size, seed, teacher=None, teacher_share=0.0):
         self.textures, self.motion = textures, motion
-        self.batch_size, self.batches, self.seed = batch_size, batches, seed
+        self.batch_size, self.seed = batch_size, seed
         self.teacher, self.teacher_share = teacher, teacher_share
-        self.next_epoch_start = first_batch
 
-    def __len__(self):
-        return self.batches
+    def batch(self, step):
+        """Return `((image1, image2), target)` of a step.
 
-    def __getitem__(self, index):
-        rng = np.random.default_rng((self.seed, self.next_epoch_start + index))
+        The images are float32 `[B, S, S, 3]` RGB in [0, 255], the target is the flow averaged to level 2,
+        float32 `[B, S/4, S/4, 2]` in px.
+        """
+        rng = np.random.default_rng((self.seed, step))
         pairs = [self._draw(rng) for _ in range(self.batch_size)]
         image1, image2 = (np.stack([getattr(p, name) for p in pairs]) for name in ("image1", "image2"))
         flow = np.stack([p.flow for p in pairs])
@@ -98,7 +81,3 @@ class FlowBatches(keras.utils.PyDataset):
         if self.teacher is not None and rng.random() < self.teacher_share:
             return self.teacher.draw(self.motion.size_px, rng)
         return synthetic_pair(self.textures, self.motion, rng)
-
-    def on_epoch_end(self):
-        """Move on to examples not seen before."""
-        self.next_epoch_start += self.batches

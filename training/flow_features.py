@@ -5,7 +5,14 @@ import numpy as np
 
 from flowtell.training.models import FLOW_DIVISOR, FlowImage
 
-__all__ = ["feature_step", "flow_step", "frozen_features", "mirrored_flow", "pair_flow"]
+__all__ = [
+    "feature_step",
+    "flow_step",
+    "frozen_features",
+    "in_batches",
+    "mirrored_flow",
+    "pair_flow",
+]
 
 
 def flow_step(network):
@@ -25,7 +32,7 @@ def pair_flow(step, image1, image2, batch_size=16):
     Returns:
         float16 `[N, S/4, S/4, 2]` in px of the images.
     """
-    return _in_batches(step, (image1, image2), batch_size)
+    return in_batches(step, (image1, image2), batch_size, np.float16)
 
 
 def mirrored_flow(flow):
@@ -55,17 +62,24 @@ def frozen_features(step, flow, batch_size=32):
     Returns:
         float16 `[N, h, w, C]`.
     """
-    return _in_batches(step, (flow,), batch_size)
+    return in_batches(step, (flow,), batch_size, np.float16)
 
 
-def _in_batches(step, arrays, batch_size):
-    """Run a step over batches of one size, the last one filled up, so that it is compiled for one shape."""
+def in_batches(step, arrays, batch_size, dtype):
+    """Run a step over batches of one size, the last one filled up, so that it is compiled for one shape.
+
+    Args:
+        step: function of float32 batches that gives one batch.
+        arrays: what it takes, each `[N, ...]`, N at least 1.
+        batch_size: examples at once.
+        dtype: of the result.
+    """
     parts = []
     for start in range(0, len(arrays[0]), batch_size):
         batch = [a[start : start + batch_size].astype(np.float32) for a in arrays]
         count = len(batch[0])
         filled = [np.concatenate([b, np.repeat(b[-1:], batch_size - count, axis=0)]) for b in batch]
-        parts.append(keras.ops.convert_to_numpy(step(*filled)).astype(np.float16)[:count])
+        parts.append(keras.ops.convert_to_numpy(step(*filled)).astype(dtype)[:count])
     return np.concatenate(parts)
 
 

@@ -6,8 +6,9 @@ import cv2
 import keras
 import numpy as np
 
+from flowtell import InputError
 from flowtell.training.flow_features import flow_step
-from flowtell.training.flow_loss import epe
+from flowtell.training.flow_loss import epe, fl_all
 
 __all__ = ["flow_of_any_size", "middlebury_errors", "read_flo", "teacher_distance"]
 
@@ -57,10 +58,10 @@ def flow_of_any_size(step, image1, image2):
 
 
 def middlebury_errors(network, folder):
-    """Return the mean end-point error in px of each pair: a folder with frame10.png, frame11.png, flow10.flo.
+    """Return `epe` in px and `fl_all` in % of each pair: a folder of frame10.png, frame11.png, flow10.flo.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        InputError: there is no such folder.
     """
     step = flow_step(network)
     errors = {}
@@ -68,9 +69,12 @@ def middlebury_errors(network, folder):
         images = [cv2.imread(str(truth_path.with_name(f"frame1{k}.png"))) for k in (0, 1)]
         truth, known = read_flo(truth_path)
         flow = flow_of_any_size(step, *(i[..., ::-1] for i in images))
-        errors[truth_path.parent.name] = epe(flow, truth, known)
+        errors[truth_path.parent.name] = {
+            "epe": epe(flow, truth, known),
+            "fl_all": fl_all(flow, truth, known),
+        }
     if not errors:
-        raise FileNotFoundError(f"no */flow10.flo in {folder}")
+        raise InputError(f"there is no */flow10.flo in '{folder}'")
     return errors
 
 

@@ -5,7 +5,18 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LabelledVideo", "identity_folds", "identity_groups", "read_labels"]
+from flowtell import InputError
+
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "LabelledVideo",
+    "identity_folds",
+    "identity_groups",
+    "label_folders",
+    "read_labels",
+]
+
+VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 # How three public data sets name the people in a file. Celeb-DF numbers each person's takes in four digits,
 # DFD says after two underscores what happens; whatever a re-encoding appended as one letter is passed over.
@@ -14,6 +25,8 @@ _NAME_LAYOUTS = (
     re.compile(r"(?P<a>id\d+)(_(?P<b>id\d+))?_\d{4}(_[a-z])?"),  # Celeb-DF: id26_0006, id26_id25_0006
     re.compile(r"(?P<a>\d{2})(_(?P<b>\d{2}))?__\w+"),  # DFD: 01__kitchen_pan, 01_02__kitchen_pan__XYZ
 )
+# FaceForensics++ names its compressions so, in folders and lists.
+_COMPRESSION = re.compile(r"(?<![A-Za-z0-9])(c0|c23|c40|raw)(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -25,49 +38,111 @@ class LabelledVideo:
         label: 1 for fake, 0 for real.
         identities: the people whose face or motion is in it; a swap has two.
         method: how it was made, or where it came from.
+        compression: how strongly it was compressed, as its data set names it; empty where nobody said.
     """
 
     path: Path
     label: int
     identities: frozenset[str]
     method: str
+    compression: str = ""
 
 
 def read_labels(path):
     """Read a CSV of labelled videos.
 
-    Columns: `path` (relative to the CSV), `label` (`real`, `fake`), and maybe `method` and `identity`: names
+    Columns: `path` (relative to the CSV), `label` (`real`, `fake`), and maybe `method`, `compression` (else
+    it is looked for in a column `dataset` and in the path: c0, c23, c40, raw) and `identity`: names
     separated by `;`. Without it they are read from file names laid out as in FaceForensics++, DFD, Celeb-DF.
 
     Returns:
         list of `LabelledVideo`, in the order of the file.
 
     Raises:
-        FileNotFoundError: if the CSV or a video is not there.
-        ValueError: for a missing column, an unknown label, or a file without identity.
+        InputError: the CSV or a video is not there, or for a missing column, an unknown label, a video that
+            is listed twice, or one without identity.
     """
     path = Path(path)
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise InputError(f"the labels '{path}' cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"'{path}' is no CSV in UTF-8; save it as such") from error
     if not rows or not {"path", "label"} <= rows[0].keys():
-        raise ValueError(f"{path.name} needs a header with the columns path and label, and at least one row")
-    return [_video(path, number, row) for number, row in enumerate(rows, start=2)]
+        raise InputError(f"{path.name} needs a header with the columns path and label, and at least one row")
+    videos = [_video(path, number, row) for number, row in enumerate(rows, start=2)]
+    seen = {}
+    for line, video in enumerate(videos, start=2):
+        if video.path in seen:
+            raise InputError(
+                f"{path.name}, line {line}: {video.path.name} stands in line {seen[video.path]}, too"
+            )
+        seen[video.path] = line
+    return videos
+
+
+def label_folders(folder, each_its_own_person=False):
+    """Label the videos of a folder by where they lie: below a folder `real`, or below a folder `fake`.
+
+    A folder between `fake` and the file names the method: `fake/Deepfakes/183_253.mp4`.
+
+    Args:
+        folder: searched with all folders in it.
+        each_its_own_person: take each file for a person of its own, where its name names nobody.
+
+    Returns:
+        list of `LabelledVideo`, sorted by path.
+
+    Raises:
+        InputError: there is no video, one lies in neither folder, or nobody can tell who is in it.
+    """
+    folder = Path(folder)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    if not paths:
+        raise InputError(f"there is no video in '{folder}': give a CSV, or one with real and fake")
+    videos = []
+    for path in paths:
+        between = path.relative_to(folder).parts[:-1]
+        labels = [part for part in between if part in ("real", "fake")]
+        if len(labels) != 1:
+            raise InputError(
+                f"'{path.relative_to(folder)}' lies in none of the folders real and fake, or in both: move "
+                "it, or give a CSV"
+            )
+        below = between[between.index(labels[0]) + 1 :]
+        people = _people_in_name(path.stem) or ([path.stem] if each_its_own_person else [])
+        if not people:
+            raise InputError(
+                f"cannot tell who is in '{path.relative_to(folder)}': give a CSV with a column identity, or "
+                "say --each-its-own-person"
+            )
+        method = "/".join(below) or labels[0]
+        compression = _compression_in("/".join(between))
+        videos.append(LabelledVideo(path, int(labels[0] == "fake"), frozenset(people), method, compression))
+    return videos
 
 
 def _video(csv_path, line, row):
     where = f"{csv_path.name}, line {line}"
-    video = csv_path.parent / row["path"]
+    video = csv_path.parent / (row["path"] or "")
     if not video.is_file():
-        raise FileNotFoundError(f"{where}: there is no file {row['path']}")
+        raise InputError(f"{where}: there is no file {row['path']}")
     if row["label"] not in ("real", "fake"):
-        raise ValueError(f"{where}: label is {row['label']!r}; it must be 'real' or 'fake'")
+        raise InputError(f"{where}: label is {row['label']!r}; it must be 'real' or 'fake'")
     named = row.get("identity") or ""
     identities = [name.strip() for name in named.split(";") if name.strip()] or _people_in_name(video.stem)
     if not identities:
-        raise ValueError(f"{where}: cannot tell who is in {video.name}; add a column identity")
-    return LabelledVideo(
-        video, int(row["label"] == "fake"), frozenset(identities), row.get("method") or row["label"]
-    )
+        raise InputError(f"{where}: cannot tell who is in {video.name}; add a column identity")
+    compression = row.get("compression") or _compression_in(f"{row.get('dataset') or ''}/{row['path']}")
+    label = int(row["label"] == "fake")
+    return LabelledVideo(video, label, frozenset(identities), row.get("method") or row["label"], compression)
+
+
+def _compression_in(text):
+    found = _COMPRESSION.findall(text.replace("_", " "))
+    return found[0] if found else ""
 
 
 def _people_in_name(stem):
@@ -89,11 +164,11 @@ def identity_folds(videos, count):
         list with the fold (0 to count - 1) of each video.
 
     Raises:
-        ValueError: if there are fewer groups of people than folds.
+        InputError: if there are fewer groups of people than folds.
     """
     groups = _connected(videos)
     if len(groups) < count:
-        raise ValueError(
+        raise InputError(
             f"{count} folds need as many groups of people who share no video; there are {len(groups)}"
         )
     folds = [None] * len(videos)

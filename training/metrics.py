@@ -1,8 +1,21 @@
 """How well scores tell fake from real, with what the sample size can support."""
 
+import math
+
 import numpy as np
 
-__all__ = ["auc", "auc_interval", "equal_error_rate", "expected_calibration_error", "fit_temperature"]
+__all__ = [
+    "auc",
+    "auc_interval",
+    "bootstrap_interval",
+    "equal_error_rate",
+    "expected_calibration_error",
+    "fit_temperature",
+    "rate_upper_bound",
+    "reliability",
+    "roc_curve",
+    "threshold_at_rate",
+]
 
 
 def auc(scores, labels):
@@ -19,13 +32,21 @@ def auc(scores, labels):
     fake, real = scores[labels == 1], scores[labels == 0]
     if not len(fake) or not len(real):
         raise ValueError("the AUC needs at least one real and one fake example")
-    return float(np.mean((fake[:, None] > real) + 0.5 * (fake[:, None] == real)))
+    real = np.sort(real)
+    below, up_to = (np.searchsorted(real, fake, side) for side in ("left", "right"))
+    return float(np.mean(below + up_to) / (2 * len(real)))
 
 
 def auc_interval(scores, labels, groups=None, level=0.95, draws=2000, seed=0):
-    """Return (low, high) of a percentile bootstrap of the AUC.
+    """Return (low, high) of a percentile bootstrap of the AUC; arguments as for `bootstrap_interval`."""
+    return bootstrap_interval(auc, scores, labels, groups, level, draws, seed)
+
+
+def bootstrap_interval(statistic, scores, labels, groups=None, level=0.95, draws=2000, seed=0):
+    """Return (low, high) of a percentile bootstrap of a statistic.
 
     Args:
+        statistic: function of scores and labels to a number.
         scores: as for `auc`.
         labels: as for `auc`.
         groups: `[N]`; examples of one group are drawn together (files of one person are not independent).
@@ -42,31 +63,73 @@ def auc_interval(scores, labels, groups=None, level=0.95, draws=2000, seed=0):
     while len(values) < draws:
         picked = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
         if 0 < labels[picked].sum() < len(picked):
-            values.append(auc(scores[picked], labels[picked]))
+            values.append(statistic(scores[picked], labels[picked]))
     tail = (1 - level) / 2
     return tuple(float(q) for q in np.quantile(values, [tail, 1 - tail]))
 
 
+def roc_curve(scores, labels):
+    """Return (thresholds, false-positive rates, true-positive rates), a point a distinct score and one more.
+
+    A score above a threshold reads fake; thresholds fall from infinity, rates rise from 0 to 1.
+    """
+    scores, labels = np.asarray(scores, float), np.asarray(labels)
+    thresholds = np.concatenate([np.unique(scores)[::-1], [-np.inf]])
+    rates = []
+    for label in (0, 1):
+        of_class = np.sort(scores[labels == label])
+        rates.append(1 - np.searchsorted(of_class, thresholds, "right") / len(of_class))
+    return thresholds, rates[0], rates[1]
+
+
 def equal_error_rate(scores, labels):
     """Return the error rate at which as many of the reals as of the fakes are misjudged, or nearly."""
-    scores, labels = np.asarray(scores, float), np.asarray(labels)
-    rates = []
-    for threshold in np.concatenate([[-np.inf], np.unique(scores)]):
-        miss = np.mean(scores[labels == 1] <= threshold)
-        alarm = np.mean(scores[labels == 0] > threshold)
-        rates.append((abs(miss - alarm), (miss + alarm) / 2))
-    return float(min(rates)[1])
+    _, alarms, hits = roc_curve(scores, labels)
+    nearest = int(np.argmin(np.abs(1 - hits - alarms)))
+    return float((1 - hits[nearest] + alarms[nearest]) / 2)
+
+
+def threshold_at_rate(real_scores, rate):
+    """Return the lowest score of a real example that at most the share `rate` of the real ones exceeds."""
+    ordered = np.sort(np.asarray(real_scores, float))[::-1]
+    return float(ordered[int(np.floor(rate * len(ordered)))])
+
+
+def rate_upper_bound(events, count, level=0.95):
+    """Return the largest rate that `events` in `count` trials are compatible with, one-sided.
+
+    Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934. With no event among n
+    it is about 3 / n.
+    """
+    if events >= count:
+        return 1.0
+    low, high = events / count, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        seen = sum(math.comb(count, k) * middle**k * (1 - middle) ** (count - k) for k in range(events + 1))
+        low, high = (middle, high) if seen > 1 - level else (low, middle)
+    return high
+
+
+def reliability(probabilities, labels, bins=10):
+    """Return a dict for each bin that holds something: `count`, mean `probability`, `frequency` of fakes."""
+    probabilities, labels = np.asarray(probabilities, float), np.asarray(labels, float)
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    return [
+        {
+            "count": int(np.sum(index == b)),
+            "probability": float(probabilities[index == b].mean()),
+            "frequency": float(labels[index == b].mean()),
+        }
+        for b in np.unique(index)
+    ]
 
 
 def expected_calibration_error(probabilities, labels, bins=10):
     """Return the mean gap between probability and frequency over equally wide bins, weighted by count."""
-    probabilities, labels = np.asarray(probabilities, float), np.asarray(labels, float)
-    index = np.minimum((probabilities * bins).astype(int), bins - 1)
-    gaps = [
-        np.sum(index == b) * abs(probabilities[index == b].mean() - labels[index == b].mean())
-        for b in np.unique(index)
-    ]
-    return float(sum(gaps) / len(labels))
+    filled = reliability(probabilities, labels, bins)
+    gaps = [b["count"] * abs(b["probability"] - b["frequency"]) for b in filled]
+    return float(sum(gaps) / len(np.asarray(labels)))
 
 
 def fit_temperature(logits, labels):

@@ -2,25 +2,69 @@
 
 import hashlib
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["claim", "file_sha256", "whole_file"]
+from flowtell import InputError
+
+__all__ = ["claim", "file_sha256", "sweep", "whole_file", "write_json"]
+
+_SCRATCH = "writing-"
 
 
 @contextmanager
 def whole_file(path):
     """Yield a path beside `path` to write to; it takes the name of `path` when the block ends well.
 
-    The scratch name keeps the ending, which some writers go by.
+    What was written is on the disk before it takes the name, so that even after a loss of power a file of
+    that name is whole. The scratch name keeps the ending, which some writers go by, and names the process.
+
+    Raises:
+        OSError: it cannot be written, for instance because the disk is full; `path` stays as it was.
     """
     path = Path(path)
-    scratch = path.with_name("writing-" + path.name)
+    scratch = path.with_name(f"{_SCRATCH}{os.getpid()}-{path.name}")
     try:
         yield scratch
+        _flush(scratch)
         scratch.replace(path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename is durable by itself
+            _flush(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _flush(path):
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path, value):
+    """Write JSON that depends on nothing but the value; appears whole or not at all."""
+    with whole_file(path) as scratch:
+        scratch.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def sweep(folder):
+    """Remove what killed processes left half-written in a folder; running ones are let be."""
+    for path in Path(folder).glob(f"{_SCRATCH}*"):
+        writer = path.name.removeprefix(_SCRATCH).split("-")[0]
+        if not (writer.isdecimal() and _is_running(int(writer))):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def claim(folder, settings):
@@ -31,17 +75,22 @@ def claim(folder, settings):
         settings: anything that JSON can hold.
 
     Raises:
-        ValueError: if the folder was made with other settings.
+        InputError: if the folder was made with other settings, or cannot be made.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
     path = folder / "settings.json"
     text = json.dumps(settings, indent=2) + "\n"
     if not path.exists():
         with whole_file(path) as scratch:
             scratch.write_text(text)
     elif path.read_text() != text:
-        raise ValueError(f"{folder} holds a run with other settings; name another folder to start a new one")
+        raise InputError(
+            f"'{folder}' holds a run with other settings; name another folder to start a new one"
+        )
 
 
 def file_sha256(path):

@@ -36,6 +36,9 @@ COMMANDS = (
     Command("detect", "judge video files", "flowtell._cli_detect", "cpu"),
     Command("info", "show what a bundle is and what it was trained on", "flowtell._cli_info", "cpu"),
     Command("doctor", "show what is usable on this machine, and why not", "flowtell._cli_doctor", "cpu"),
+    Command("prepare", "cut the face clips of labelled videos", "flowtell.training._cli", "train"),
+    Command("train", "train a flow network or a detector", "flowtell.training._cli", "train"),
+    Command("evaluate", "measure how good a detector is", "flowtell.training._cli", "train"),
     Command("export", "turn a Keras model into a bundle", "flowtell.export._cli", "export"),
     Command("check", "compare a bundle with its Keras model", "flowtell.export._cli", "export"),
     Command(

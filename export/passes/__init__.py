@@ -3,11 +3,12 @@
 They run while the weights are still graph inputs: a model is a few hundred kilobytes and copying it is free.
 """
 
-from flowtell.export.passes._opaque import COST_VOLUME_OP, OPAQUE_DOMAIN, WARP_OP
+from flowtell.export.passes._opaque import COST_VOLUME_OP, LSTM_OP, OPAQUE_DOMAIN, WARP_OP
 from flowtell.export.passes.drop_unused import drop_unused
 from flowtell.export.passes.fold_weight_chains import RECIPES_KEY, fold_weight_chains
 from flowtell.export.passes.fuse_conv_bias import fuse_conv_bias
 from flowtell.export.passes.lower_cost_volume import lower_cost_volume
+from flowtell.export.passes.lower_lstm import lower_lstm
 from flowtell.export.passes.lower_warp import lower_warp
 from flowtell.export.passes.permute_dense import permute_dense
 from flowtell.export.passes.pool_means import pool_means
@@ -15,6 +16,7 @@ from flowtell.export.passes.shorten_names import shorten_names
 
 __all__ = [
     "COST_VOLUME_OP",
+    "LSTM_OP",
     "OPAQUE_DOMAIN",
     "RECIPES_KEY",
     "WARP_OP",
@@ -22,6 +24,7 @@ __all__ = [
     "fold_weight_chains",
     "fuse_conv_bias",
     "lower_cost_volume",
+    "lower_lstm",
     "lower_warp",
     "permute_dense",
     "pool_means",
@@ -43,6 +46,7 @@ def standard_passes(model, weight_names):
     """
     model = lower_cost_volume(model)
     model = lower_warp(model)
+    model = lower_lstm(model)
     model = fuse_conv_bias(model, weight_names)
     model = permute_dense(model, weight_names)
     model = fold_weight_chains(model, weight_names)

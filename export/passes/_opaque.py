@@ -7,6 +7,7 @@ import onnx
 OPAQUE_DOMAIN = "flowtell.opaque"
 WARP_OP = "Warp"
 COST_VOLUME_OP = "CostVolume"
+LSTM_OP = "LSTM"
 
 
 def opaque_nodes(graph: onnx.GraphProto, op_type: str) -> list[onnx.NodeProto]:

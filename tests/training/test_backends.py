@@ -1,6 +1,7 @@
 """The models on every Keras backend that is installed, against TensorFlow."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -44,3 +45,44 @@ def test_the_chain_runs_alike(backend, package, tmp_path):
             difference = np.abs(got[name] - np.array(value)).max()
             scale = max(1.0, float(np.abs(np.array(value)).max()))
             assert difference <= TOLERANCES["other_backend"].value * scale, name
+
+
+STEPS = """
+import json
+import sys
+from flowtell.training.flow_source import load_flow_network
+from flowtell.training.flow_task import FlowTask
+from flowtell.training.settings import FitSettings, FlowSettings
+from flowtell.training.synthetic_flow import MotionConfig
+from flowtell.training.textures import load_textures
+from flowtell.training.trainer import fit
+from pathlib import Path
+folder = Path(sys.argv[1])
+settings = FlowSettings(
+    FitSettings(steps=2, epoch_steps=1, batch_size=2, learning_rate=1e-3, keep="last"),
+    network="tiny", validation_pairs=4, motion=MotionConfig(size_px=64),
+)
+task = FlowTask(settings, load_textures(), network=load_flow_network(folder))
+result = fit(task, settings.fit, folder / sys.argv[2], {})
+(folder / (sys.argv[2] + ".json")).write_text(json.dumps(result.history))
+"""
+
+
+def test_the_flow_trainer_steps_alike(tmp_path):
+    network = build_flow_network("tiny")
+    network.save_weights(tmp_path / "flow.weights.h5")
+    (tmp_path / "flow.json").write_text(json.dumps({"flow": network.config.to_dict()}))
+    others = [name for name in ("jax", "torch") if importlib.util.find_spec(name) is not None]
+    if not others:
+        pytest.skip("neither jax nor torch is installed")
+    histories = {}
+    for backend in ("tensorflow", *others):
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        subprocess.run([sys.executable, "-c", STEPS, str(tmp_path), backend], env=environment, check=True)
+        histories[backend] = json.loads((tmp_path / f"{backend}.json").read_text())
+    want = histories["tensorflow"]
+    for backend in others:
+        # The first loss is of the same weights and batch; the second has one step of Adam between.
+        for ours, theirs in zip(histories[backend], want, strict=True):
+            difference = abs(ours["loss"] - theirs["loss"]) / theirs["loss"]
+            assert difference <= TOLERANCES["other_backend"].value, (backend, ours, theirs)

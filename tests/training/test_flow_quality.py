@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flowtell import InputError
 from flowtell.training.flow_batches import TeacherPairs
 from flowtell.training.flow_loss import epe
 from flowtell.training.flow_quality import flow_of_any_size, middlebury_errors, read_flo, teacher_distance
@@ -40,7 +41,7 @@ def test_any_size_is_padded_and_cut_back():
 
 
 def test_middlebury_wants_its_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"flow10\.flo"):
+    with pytest.raises(InputError, match=r"flow10\.flo"):
         middlebury_errors(build_flow_network("tiny"), tmp_path)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flowtell import InputError
 from flowtell.training.labels import identity_folds, read_labels
 from flowtell.training.metrics import (
     auc,
@@ -56,7 +57,7 @@ def test_bad_rows_are_named(tmp_path, row, message):
 def test_missing_file_and_columns_are_named(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("path,label\n183.mp4,real\n")
-    with pytest.raises(FileNotFoundError, match=r"line 2: there is no file 183\.mp4"):
+    with pytest.raises(InputError, match=r"line 2: there is no file 183\.mp4"):
         read_labels(path)
     path.write_text("file,label\n")
     with pytest.raises(ValueError, match="columns path and label"):

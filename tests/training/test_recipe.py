@@ -1,93 +1,74 @@
-"""The recipe's stages, on as little data as shows what they must hold."""
+"""The default detector's recipe, on as little data as shows what its stages must hold."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from tolerances import TOLERANCES
 
-from flowtell.training.classifier_trainer import ClassifierTraining
-from flowtell.training.clip_store import load_clips, store_clips
-from flowtell.training.flow_features import flow_step, pair_flow
-from flowtell.training.labels import read_labels
-from flowtell.training.models import build_flow_network
-from flowtell.training.recipe import Recipe, cross_validate, extract_flow
+from flowtell import InputError
+from flowtell.training.feature_cache import FeatureCache
+from flowtell.training.flow_features import feature_step, frozen_features, mirrored_flow
+from flowtell.training.judge_task import new_classifier
+from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.recipe import Recipe, cross_validate, fit_final
 from flowtell.training.run_folder import claim, whole_file
+from flowtell.training.settings import ClassifierSettings, FitSettings
 
-NAMES = ["101", "102", "201", "202", "301", "302"]
-
-
-@pytest.fixture
-def labelled(tmp_path):
-    rows = [f"{name}.mp4,{'fake' if int(name) % 2 else 'real'}" for name in NAMES]
-    for name in NAMES:
-        (tmp_path / f"{name}.mp4").touch()
-    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
-    return read_labels(tmp_path / "labels.csv")
+SMALL = ClassifierSettings(
+    FitSettings(steps=60, epoch_steps=20, batch_size=16, learning_rate=1e-3, keep="last"),
+    input_size=32,
+    head_units=(64,),
+    pair_stride=2,
+)
 
 
-def test_held_out_people_are_judged_by_what_was_learned_from_others(labelled, tmp_path, dev_data):
-    folder = tmp_path / "run" / "flow-of-clips"
-    claim(folder, {"weights": "none: made by hand"})
-    rng = np.random.default_rng(0)
-    for index, video in enumerate(labelled):
-        # Fakes flicker: each pixel moves on its own. Originals move as one.
-        shape = (1, 3, 16, 16, 2)
-        flow = rng.normal(0, 3, shape if video.label else (1, 3, 1, 1, 2)) + np.zeros(shape)
-        np.save(folder / f"{index:05d}.npy", flow.astype(np.float16))
-    settings = ClassifierTraining(
-        head_units=(64,), head_epochs=40, epochs=0, batch_size=6, head_learning_rate=1e-3
-    )
-    recipe = replace(Recipe(), folds=3, classifier=settings)
-    figures = cross_validate(
-        recipe, labelled, tmp_path / "run", dev_data / "weights" / "vgg16_imagenet_notop.h5"
-    )
-    assert figures["videos"] == 6
+def test_each_person_is_judged_by_a_classifier_that_never_saw_them(made_set, tmp_path, dev_data):
+    shutil.copytree(made_set.prepared.folder, tmp_path / "prepared")
+    recipe = replace(Recipe(), folds=3, classifier=SMALL)
+    imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
+    figures = cross_validate(recipe, tmp_path, imagenet)
+    assert figures["videos"] == 12
     assert figures["auc"] == 1.0
+    fit_final(recipe, tmp_path, imagenet)
+    assert (tmp_path / "classifier-colour_wheel" / "classifier.weights.h5").is_file()
+    # Features were computed once and served every fit.
+    assert len(list((tmp_path / "features-colour_wheel-imagenet").glob("*.npy"))) == 24
 
 
-def test_flow_is_stored_of_every_third_pair(labelled, tmp_path):
-    recipe = replace(Recipe(), finetune=replace(Recipe().finetune, preset="tiny"))
-    (tmp_path / "clips").mkdir()
-    (tmp_path / "flow").mkdir()
-    frames = np.random.default_rng(0).integers(0, 256, (2, 17, 64, 64, 3)).astype(np.uint8)
-    np.save(tmp_path / "clips" / "00000.npy", frames)
-    (tmp_path / "clips" / "00000.json").write_text('{"tracks": [0, 0], "start_s": [0, 1]}')
-    network = build_flow_network("tiny")
-    network.save_weights(tmp_path / "flow" / "flow.weights.h5")
-    extract_flow(recipe, 1, tmp_path)
-    stored = np.load(tmp_path / "flow-of-clips" / "00000.npy")
-    assert stored.shape == (2, 6, 16, 16, 2)
-    want = pair_flow(flow_step(network), frames[1, 15:16], frames[1, 16:17])[0]
-    assert np.abs(stored[1, 5].astype(np.float32) - want).max() <= TOLERANCES["float16_flow_px"].value
+def test_features_are_of_every_second_pair_and_kept(made_set, tmp_path):
+    settings = replace(SMALL, width=16)
+    classifier = new_classifier(settings)
+    cache = FeatureCache(tmp_path, made_set.prepared, classifier, "uv", 2)
+    got = cache(3, mirrored=True)
+    assert got.shape[:2] == (2, 2)
+    flow = made_set.prepared.flow(3)[1, 2:3]
+    want = frozen_features(feature_step(classifier, "uv"), mirrored_flow(flow))[0]
+    difference = np.abs(got[1, 1].astype(np.float32) - want.astype(np.float32)).max()
+    assert difference <= TOLERANCES["float16_features_logit"].value * np.abs(want).max()
+    before = (tmp_path / "00003-mirrored.npy").stat().st_mtime_ns
+    cache(3, mirrored=True)
+    assert (tmp_path / "00003-mirrored.npy").stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="other settings"):
+        FeatureCache(tmp_path, made_set.prepared, classifier, "colour_wheel", 2)
 
 
-def test_a_video_without_a_face_is_left_out_with_its_reason(tmp_path, tiny_bundle, write_video):
-    grey = write_video("grey.mp4", [np.full((96, 96, 3), k, np.uint8) for k in range(20)])
-    broken = tmp_path / "broken.mp4"
-    broken.write_bytes(b"not a video")
-    dropped = store_clips([grey, broken], tmp_path / "clips", tiny_bundle, 2)
-    assert [path for path, _ in dropped] == [grey, broken]
-    assert dropped[0][1] == "no clip of full length"
-    assert "cannot be opened as a video" in dropped[1][1]
-    assert load_clips(tmp_path / "clips", 0) is None
+def test_a_set_without_flow_says_how_to_get_it(made_set):
+    without = replace(made_set.prepared, index=made_set.prepared.index | {"flow": None})
+    with pytest.raises(InputError, match="run flowtell prepare again with --flow"):
+        without.flow(0)
 
 
-def test_stored_clips_are_the_engines_and_stay(tmp_path, tiny_bundle, dev_data):
-    video = dev_data / "clips" / "celebdf" / "real" / "id26_0006_c.mp4"
-    assert store_clips([video], tmp_path, tiny_bundle, 2) == []
-    clips = load_clips(tmp_path, 0)
-    assert clips.frames.shape[1:] == (17, 64, 64, 3)
-    assert len(clips.frames) == len(clips.tracks) == len(clips.start_s) == 2
-    before = (tmp_path / "00000.json").stat().st_mtime_ns
-    store_clips([video], tmp_path, tiny_bundle, 2)
-    assert (tmp_path / "00000.json").stat().st_mtime_ns == before
+def test_a_folder_without_a_set_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match="holds no finished prepared set: run flowtell prepare --out"):
+        PreparedSet.open(tmp_path)
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path):
     claim(tmp_path, {"stride": 3})
     claim(tmp_path, {"stride": 3})
-    with pytest.raises(ValueError, match="holds a run with other settings"):
+    with pytest.raises(InputError, match="holds a run with other settings"):
         claim(tmp_path, {"stride": 2})
 
 

@@ -20,7 +20,7 @@ import keras
 from flowtell import InputError
 from flowtell.training.models.trained_models import TrainedModels
 
-__all__ = ["PAPERS", "read_models", "write_models"]
+__all__ = ["PAPERS", "read_models", "update_facts", "write_models"]
 
 FORMAT = 1
 DESCRIPTION_NAME = "model.json"
@@ -76,6 +76,26 @@ def read_models(folder: Path) -> tuple[TrainedModels, dict]:
         except (OSError, ValueError) as error:
             raise InputError(f"'{folder / name}' does not fit {DESCRIPTION_NAME}: {error}") from error
     return models, facts
+
+
+def update_facts(folder: Path, temperature: float, thresholds: list[dict]) -> None:
+    """Write another temperature and other thresholds into a model folder's description.
+
+    Args:
+        folder: the model folder.
+        temperature: that logits are divided by.
+        thresholds: list of ``{"fake_probability", "operating_point"}``, that of verdicts first.
+
+    Raises:
+        InputError: there is no model folder of this version.
+    """
+    path = folder / DESCRIPTION_NAME
+    described = _description(path)
+    described["settings"]["temperature"] = temperature
+    described["facts"]["thresholds"] = thresholds
+    scratch = path.with_name(f"writing-{path.name}")
+    scratch.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    scratch.replace(path)
 
 
 def _weight_files(models: TrainedModels) -> dict[str, keras.Model]:

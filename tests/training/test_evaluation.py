@@ -1,0 +1,107 @@
+"""The figures of an evaluation, against what can be worked out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowtell import InputError
+from flowtell.training.evaluation import JudgedVideo, detector_report, operating_points
+from flowtell.training.labels import LabelledVideo
+from flowtell.training.metrics import rate_upper_bound, reliability, roc_curve, threshold_at_rate
+
+
+def judged(logits, label, person, method="x", compression="c23"):
+    video = LabelledVideo(Path(f"{person}{label}.mp4"), label, frozenset([person]), method, compression)
+    clips = np.asarray(logits, np.float32)
+    return JudgedVideo(video, clips, np.repeat(clips[:, None], 4, axis=1))
+
+
+@pytest.fixture
+def judgements():
+    fakes = [judged([2.0, 2.0], 1, f"f{k}", "swap") for k in range(5)] + [
+        judged([-1.0], 1, "g", "puppet", "c40")
+    ]
+    return fakes + [judged([-2.0, -1.0], 0, f"r{k}") for k in range(4)] + [judged([1.0], 0, "s", "y", "c40")]
+
+
+def test_figures_of_each_level(judgements):
+    report = detector_report(judgements, draws=50)
+    assert [report[k]["count"] for k in ("pair", "clip", "file")] == [80, 20, 11]
+    # 5 of 6 fakes above all 5 originals; the last, at -1, above the 4 whose mean is lower.
+    assert report["file"]["auc"]["value"] == pytest.approx((25 + 4) / 30)
+    assert report["file"]["accuracy"]["value"] == pytest.approx(9 / 11)
+    low, high = report["file"]["auc"]["interval"]
+    assert low <= report["file"]["auc"]["value"] <= high
+    assert report["by_method"] == {
+        "puppet": {"files": 6, "auc": pytest.approx(0.8)},
+        "swap": {"files": 10, "auc": 1.0},
+    }
+    assert report["by_compression"]["c40"] == {"files": 2, "auc": 0.0}
+    assert report["confusion"] == {
+        "real called original": 4,
+        "real called fake": 1,
+        "fake called original": 1,
+        "fake called fake": 5,
+    }
+    assert len(report["files"]) == 11
+
+
+def test_one_class_is_one_sentence(judgements):
+    with pytest.raises(InputError, match="both real and fake"):
+        detector_report(judgements[:6])
+
+
+def test_what_the_sample_cannot_support_is_said(judgements):
+    _, points = operating_points(judgements)
+    assert [p["operating_point"].split(":")[0] for p in points] == [
+        "equal error rate",
+        "false-positive rate 10 %",
+        "false-positive rate 1 %",
+        "false-positive rate 0.1 %",
+    ]
+    # 0 of 5: 1 - 0.05 ** (1 / 5) = 45 %; for 1 %, ln 0.05 / ln 0.99 = 299 originals.
+    assert "0 of 5 originals above it (95 % sure of at most 45 %)" in points[2]["operating_point"]
+    assert (
+        "not supported: 5 originals without an error show a rate below 45 %, 299 would be needed"
+        in points[2]["operating_point"]
+    )
+    assert all(0 <= p["fake_probability"] <= 1 for p in points)
+
+
+def test_a_large_sample_supports_its_rates():
+    rng = np.random.default_rng(0)
+    many = [judged([rng.normal(2 * label, 1)], label, f"{label}-{k}") for label in (0, 1) for k in range(400)]
+    _, points = operating_points(many)
+    assert ["not supported" in p["operating_point"] for p in points] == [False, False, False, True]
+    scores = np.array([1 / (1 + np.exp(-j.clip_logits[0] / operating_points(many)[0])) for j in many])
+    labels = np.array([j.video.label for j in many])
+    for point, rate in zip(points[1:], (0.1, 0.01, 0.001), strict=True):
+        assert np.mean(scores[labels == 0] > point["fake_probability"]) <= rate
+
+
+def test_bounds_are_clopper_and_pearsons():
+    assert rate_upper_bound(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
+    # Tabulated: 5 events in 20 trials, one-sided 95 %.
+    assert rate_upper_bound(5, 20) == pytest.approx(0.4556, abs=1e-4)
+    assert rate_upper_bound(3, 3) == 1.0
+
+
+def test_roc_curve_starts_at_none_and_ends_at_all():
+    thresholds, alarms, hits = roc_curve([0.1, 0.4, 0.4, 0.9], [0, 0, 1, 1])
+    assert thresholds.tolist() == [0.9, 0.4, 0.1, -np.inf]
+    assert alarms.tolist() == [0, 0, 0.5, 1]
+    assert hits.tolist() == [0, 0.5, 1, 1]
+
+
+def test_threshold_lets_at_most_the_rate_pass():
+    scores = np.arange(10) / 10
+    assert threshold_at_rate(scores, 0.2) == 0.7
+    assert threshold_at_rate(scores, 0.01) == 0.9
+
+
+def test_reliability_counts_by_tenths():
+    assert reliability([0.05, 0.01, 0.95], [0, 1, 1]) == [
+        {"count": 2, "probability": pytest.approx(0.03), "frequency": 0.5},
+        {"count": 1, "probability": 0.95, "frequency": 1.0},
+    ]

@@ -1,0 +1,196 @@
+"""`flowtell prepare`, as a user runs it. The samples stand in for videos: nothing learns from them here."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from flowtell import InputError, samples
+from flowtell.training._progress import item_line
+from flowtell.training.labels import label_folders
+from flowtell.training.prepare import PrepareSettings, prepare
+from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.run_folder import sweep
+
+COMMAND = [sys.executable, "-m", "flowtell", "prepare"]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Folder of three videos, one of them no video at all, with their CSV."""
+    folder = tmp_path_factory.mktemp("videos")
+    shutil.copy(samples.natural_path(), folder / "natural.mp4")
+    shutil.copy(samples.swapped_path(), folder / "swapped.mp4")
+    (folder / "broken.mp4").write_bytes(b"no video")
+    rows = ["path,label,identity", "natural.mp4,real,ann", "broken.mp4,real,bob", "swapped.mp4,fake,ann;eve"]
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def command(videos, out, bundle, *more):
+    return [
+        *COMMAND,
+        str(videos / "labels.csv"),
+        "--out",
+        str(out),
+        "--bundle",
+        str(bundle),
+        "--clips",
+        "2",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def prepared(videos, tiny_bundle, tmp_path_factory):
+    """Folder of a set with flow, and what the command printed."""
+    out = tmp_path_factory.mktemp("prepared") / "set"
+    done = subprocess.run(
+        command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)), capture_output=True, text=True
+    )
+    return out, done
+
+
+def test_clips_and_flow_are_stored_and_what_was_not_used_is_listed(prepared, tiny_bundle):
+    out, done = prepared
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "broken.mp4: left out: " in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("4 face clips of 2 of 3 videos, with flow")
+    opened = PreparedSet.open(out)
+    assert [v.label for v in opened.videos] == [0, 1]
+    assert opened.videos[1].identities == {"ann", "eve"}
+    clips, flow = opened.clips(1), opened.flow(1)
+    assert (clips.shape, clips.dtype) == ((2, 17, 64, 64, 3), np.uint8)
+    assert (flow.shape, flow.dtype) == ((2, 16, 16, 16, 2), np.float16)
+    import flowtell
+
+    assert (
+        flowtell.Detector.open(tiny_bundle).score_clips(clips[1:]).flow[0].astype(np.float16) == flow[1]
+    ).all()
+    entry = opened.entry(1)
+    assert entry["clips"][0].keys() == {"track", "start_s", "end_s", "box"}
+    assert opened.index["videos"][1]["clips"] == []
+
+
+def test_killed_and_started_again_the_index_is_the_same(videos, prepared, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    arguments = command(videos, out, tiny_bundle, "--flow", str(tiny_bundle), "--workers", "1")
+    process = subprocess.Popen(arguments, start_new_session=True)
+    while not list(out.glob("clips/0*.json")):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "index.json").exists()
+    first = next(out.glob("clips/0*.tfrecord"), None)
+    stamp = first and first.stat().st_mtime_ns
+    subprocess.run(arguments, check=False, capture_output=True)
+    assert (out / "index.json").read_bytes() == (prepared[0] / "index.json").read_bytes()
+    assert first is None or first.stat().st_mtime_ns == stamp, "a finished video was cut again"
+    assert not list(out.rglob("writing-*"))
+
+
+def test_a_shard_cut_short_is_told_and_made_again(prepared, videos, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    shard = out / "clips" / "00002.tfrecord"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-9])
+    with pytest.raises(InputError, match="cut short or corrupt: run flowtell prepare again"):
+        PreparedSet.open(out).clips(1)
+    subprocess.run(command(videos, out, tiny_bundle), capture_output=True)
+    assert shard.read_bytes() == whole
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(prepared, videos, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    shutil.rmtree(out / "flow")
+    done = subprocess.run(
+        command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)),
+        capture_output=True,
+        text=True,
+        preexec_fn=_limit_files_to_20_kb,
+    )
+    assert done.returncode == 2
+    assert "cannot be written: " in done.stderr
+    assert "run the same command again to go on" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in (out / "flow").iterdir()] == ["settings.json"]
+    assert not (out / "index.json").exists()
+
+
+def _limit_files_to_20_kb():
+    """Make writes fail as on a full disk: the flow of two clips takes 33 kB, the index 3 kB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ["path,label", "natural.mp4,reel"],
+            "labels.csv, line 2: label is 'reel'; it must be 'real' or 'fake'",
+        ),
+        (
+            ["path,label,identity", "natural.mp4,real,a"],
+            "all of these videos are real: training needs fake ones, too",
+        ),
+        (["path,label,identity", "none.mp4,real,a"], "labels.csv, line 2: there is no file none.mp4"),
+    ],
+)
+def test_wrong_labels_are_wrong_usage(rows, message, tmp_path, capsys):
+    from flowtell.__main__ import main
+
+    shutil.copy(samples.natural_path(), tmp_path / "natural.mp4")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    assert main(["prepare", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "set")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path, capsys):
+    from flowtell.__main__ import main
+
+    (tmp_path / "videos").mkdir()
+    assert main(["prepare", str(tmp_path / "videos"), "--out", str(tmp_path / "set")]) == 2
+    assert "there is no video in" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_used_it_says_why(tmp_path, tiny_bundle):
+    for name in ("real/101.mp4", "fake/Deepfakes/101_102.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"no video")
+    with pytest.raises(InputError, match="none of the 2 videos gave a face clip"):
+        prepare(label_folders(tmp_path), tmp_path / "set", tiny_bundle, settings=PrepareSettings(1, 1))
+
+
+def test_clips_cut_otherwise_are_not_mixed(prepared, videos, tiny_bundle):
+    from flowtell.training.labels import read_labels
+
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        prepare(read_labels(videos / "labels.csv"), prepared[0], tiny_bundle, settings=PrepareSettings(1))
+    assert json.loads((prepared[0] / "index.json").read_text())["format"] == 1
+
+
+def test_only_what_killed_processes_left_is_swept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f"writing-{ended.pid}-a.npy").touch()
+    (tmp_path / f"writing-{os.getpid()}-b.npy").touch()
+    sweep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [f"writing-{os.getpid()}-b.npy"]
+
+
+def test_the_bar_says_how_long_it_takes():
+    assert (
+        item_line("set", 6, 24, 10.0, "cutting") == "set  [######------------------] 6/24  30 s left  cutting"
+    )
+    assert "left" not in item_line("set", 0, 24, 10.0)

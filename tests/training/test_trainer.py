@@ -1,0 +1,171 @@
+"""The training loop: it learns, keeps the best, and goes on after a kill where it was."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from flowtell import InputError
+from flowtell.training.checkpoint import load_state, save_state
+from flowtell.training.flow_source import load_flow_network
+from flowtell.training.flow_task import train_flow
+from flowtell.training.run_log import read_log
+from flowtell.training.settings import FitSettings, FlowSettings
+from flowtell.training.synthetic_flow import MotionConfig
+from flowtell.training.trainer import fit, infinite_order
+
+SETTINGS = FlowSettings(
+    FitSettings(steps=6, epoch_steps=3, checkpoint_steps=1, batch_size=2, ema_momentum=0.9, keep="last"),
+    network="tiny",
+    validation_pairs=4,
+    motion=MotionConfig(size_px=64, translation_px=4),
+)
+TOML = """
+network = "tiny"
+validation_pairs = 4
+[fit]
+steps = 6
+epoch_steps = 3
+checkpoint_steps = 1
+batch_size = 2
+learning_rate = 1e-4
+schedule = "constant"
+ema_momentum = 0.9
+mixed_precision = false
+clip_norm = 1e9
+[motion]
+size_px = 64
+translation_px = 4
+"""
+
+
+def test_killed_and_started_again_it_ends_where_an_uninterrupted_run_does(tmp_path):
+    settings = replace(SETTINGS, fit=replace(SETTINGS.fit, clip_norm=1e9))
+    whole = train_flow(settings, tmp_path / "whole")
+    (tmp_path / "run.toml").write_text(TOML)
+    command = [sys.executable, "-m", "flowtell", "train", "flow", "--settings", str(tmp_path / "run.toml")]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "parts")])
+    while not (tmp_path / "parts" / "state.npz").exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "parts" / "flow.json").exists(), "it had ended before it was killed"
+    parts = train_flow(settings, tmp_path / "parts")
+    assert parts.history == whole.history
+    weights = [load_flow_network(tmp_path / name).get_weights() for name in ("whole", "parts")]
+    assert all((a == b).all() for a, b in zip(*weights, strict=True))
+    assert [row["step"] for row in read_log(tmp_path / "parts")] == [3, 6]
+    # TensorBoard's own files, read by TensorFlow's reader of them.
+    events = [
+        (event.step, value.tag)
+        for path in sorted((tmp_path / "parts" / "tensorboard").iterdir())
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    ]
+    assert {(3, "loss"), (6, "loss"), (6, "val_epe")} <= set(events)
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(InputError, match="other settings"):
+        train_flow(SETTINGS, tmp_path)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_state(tmp_path):
+    (tmp_path / "run.toml").write_text(TOML)
+    limit = (30_000, 30_000)  # the state of the tiny network takes 150 kB
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "flowtell",
+            "train",
+            "flow",
+            "--settings",
+            str(tmp_path / "run.toml"),
+            "--out",
+            str(tmp_path / "run"),
+        ],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "cannot be written: File too large; make room and run the same command again" in done.stderr
+    assert not (tmp_path / "run" / "state.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": "huge"}, "there is no flow network 'huge'; there are full, small, tiny"),
+        ({"teacher_share": 0.5}, "needs a file of the teacher's pairs"),
+        ({"motion": MotionConfig(size_px=100)}, "size_px must be a multiple of 64"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(change, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        train_flow(replace(SETTINGS, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_pass_shows_every_example_once_and_depends_on_the_position_alone():
+    whole = infinite_order(5, 3, 0, 20)
+    assert [sorted(whole[k : k + 5]) for k in (0, 5, 10, 15)] == [list(range(5))] * 4
+    assert whole[:5] != whole[5:10]
+    assert infinite_order(5, 3, 7, 6) == whole[7:13]
+
+
+class _ScriptedTask:
+    """A task whose validation says what a list says."""
+
+    monitor, higher_is_better = "val_auc", True
+
+    def __init__(self, figures):
+        import keras
+
+        self.model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        self.model.compute_loss = lambda x, y, y_pred, sample_weight, training=True: keras.ops.mean(y_pred**2)
+        self.networks = {"network": self.model}
+        self._figures = iter(figures)
+
+    def batch(self, step):
+        return np.ones((2, 1), np.float32), np.zeros((2, 1), np.float32), None
+
+    def validate(self):
+        return {"val_auc": next(self._figures)}
+
+
+def test_patience_ends_a_run_and_the_best_is_kept(tmp_path):
+    settings = FitSettings(steps=10, epoch_steps=1, batch_size=2, patience=1)
+    result = fit(_ScriptedTask([0.5, 0.8, 0.7, 0.6, 0.9]), settings, tmp_path, {})
+    assert (result.best_step, result.stopped_early) == (2, True)
+    assert [row["val_auc"] for row in result.history] == [0.5, 0.8, 0.7, 0.6]
+    again = fit(_ScriptedTask([]), settings, tmp_path, {})
+    assert again == result
+
+
+def test_the_least_training_loss_is_kept_where_it_is_asked_for(tmp_path):
+    settings = FitSettings(steps=4, epoch_steps=1, batch_size=2, keep="training_loss", learning_rate=0.01)
+    result = fit(_ScriptedTask([0.9, 0.1, 0.1, 0.1]), settings, tmp_path, {})
+    losses = [row["loss"] for row in result.history]
+    assert result.best_step == 1 + int(np.argmin(losses)) == 4
+
+
+def test_the_state_of_another_model_is_refused(tmp_path):
+    import keras
+
+    save_state(tmp_path / "state.npz", [keras.Variable(np.zeros(3, np.float32))], {"step": 4})
+    same = keras.Variable(np.ones(3, np.float32))
+    assert load_state(tmp_path / "state.npz", [same]) == {"step": 4}
+    assert np.asarray(same).tolist() == [0, 0, 0]
+    with pytest.raises(InputError, match="state of another model"):
+        load_state(tmp_path / "state.npz", [keras.Variable(np.zeros(4, np.float32))])

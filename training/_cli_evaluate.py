@@ -1,0 +1,138 @@
+"""`flowtell evaluate`: how good a detector, or a flow network, is."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from flowtell import Bundle, InputError
+from flowtell.training._progress import ItemBar
+from flowtell.training.evaluation import bundle_scorer, detector_report, judge_set, keras_scorer
+from flowtell.training.flow_quality import middlebury_errors
+from flowtell.training.flow_source import load_flow_network
+from flowtell.training.models.model_folder import read_models, update_facts
+from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.run_folder import write_json
+from flowtell.training.splits import PARTS
+
+__all__ = ["main"]
+
+REPORT_NAME = "evaluation.json"
+
+
+def main(argv):
+    """Evaluate what `argv` names; return 0."""
+    arguments = _parser().parse_args(argv[1:])
+    if (arguments.data is None) == (arguments.flow_pairs is None):
+        raise InputError(
+            "flowtell evaluate needs either --data (a detector) or --flow-pairs (a flow network)"
+        )
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder '{arguments.out}' cannot be made: {error.strerror}") from error
+    report = _flow_report(arguments) if arguments.data is None else _detector_report(arguments)
+    write_json(arguments.out / REPORT_NAME, report)
+    print(f"all figures are in {arguments.out / REPORT_NAME}")
+    return 0
+
+
+def _flow_report(arguments):
+    errors = middlebury_errors(load_flow_network(arguments.model), arguments.flow_pairs)
+    print(f"{'pair':24}{'EPE, px':>9}{'Fl-all, %':>11}")
+    for name, row in errors.items():
+        print(f"{name:24}{row['epe']:9.3f}{row['fl_all']:11.2f}")
+    return {"model": arguments.model.name, "flow": errors}
+
+
+def _detector_report(arguments):
+    is_bundle = (arguments.model / "manifest.json").is_file()
+    if arguments.calibrate and is_bundle:
+        raise InputError("a bundle is not changed: calibrate the model folder and export it again")
+    prepared = PreparedSet.open(arguments.data)
+    positions = _positions(arguments, prepared)
+    if is_bundle:
+        score = bundle_scorer(arguments.model)
+        threshold = Bundle.open(arguments.model).manifest.thresholds[0].fake_probability
+    else:
+        models, facts = read_models(arguments.model)
+        score = keras_scorer(models)
+        threshold = facts["thresholds"][0]["fake_probability"]
+    with ItemBar(sys.stderr, arguments.model.name, len(positions)) as bar:
+        judged = judge_set(prepared, positions, score, bar)
+    report = {
+        "model": arguments.model.name,
+        "run_by": "engine" if is_bundle else "keras",
+        "prepared_sha256": prepared.sha256(),
+        "part": arguments.part if arguments.split else "all",
+        **detector_report(judged, threshold),
+    }
+    if not arguments.no_plots:
+        from flowtell.training.evaluation_plots import plot_report
+
+        plot_report(report, arguments.out)
+    print("\n".join(_table(report)))
+    if arguments.calibrate:
+        # What is fitted was found on logits that the old temperature had divided already.
+        temperature = models.settings.temperature * report["manifest"]["temperature"]
+        update_facts(arguments.model, temperature, report["manifest"]["thresholds"])
+        print(f"calibrated {arguments.model}: temperature {temperature:.3f}")
+    return report
+
+
+def _positions(arguments, prepared):
+    if arguments.split is None:
+        return list(range(len(prepared.videos)))
+    try:
+        manifest = json.loads(arguments.split.read_text("utf-8"))
+        if manifest["prepared_sha256"] != prepared.sha256():
+            raise InputError(f"'{arguments.split}' splits another prepared set than '{arguments.data}'")
+        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
+    except OSError as error:
+        raise InputError(f"the split '{arguments.split}' cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"'{arguments.split}' is no split that flowtell train wrote: {error!r}") from error
+
+
+def _table(report):
+    yield f"{'':20}{'frame pairs':>22}{'clips':>22}{'files':>22}"
+    yield f"{'count':20}" + "".join(f"{report[level]['count']:22}" for level in ("pair", "clip", "file"))
+    for name in ("auc", "equal_error_rate", "accuracy", "calibration_error"):
+        yield f"{name.replace('_', ' '):20}" + "".join(
+            _cell(report[k][name]) for k in ("pair", "clip", "file")
+        )
+    for kind in ("by_method", "by_compression"):
+        for name, row in report[kind].items():
+            value = "one class only" if row["auc"] is None else f"AUC {row['auc']:.3f}"
+            yield f"{kind.replace('_', ' ')}: {name}: {value} over {row['files']} files"
+    yield f"temperature that would calibrate it: {report['manifest']['temperature']:.3f}"
+    for point in report["manifest"]["thresholds"]:
+        yield f"  {point['fake_probability']:.4f}  {point['operating_point']}"
+
+
+def _cell(figure):
+    low, high = figure["interval"]
+    return f"{figure['value']:.3f} ({low:.2f} to {high:.2f})".rjust(22)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="flowtell evaluate",
+        description="Measure a detector on a prepared set, or a flow network on pairs with known flow.",
+        epilog="Exit code: 0 evaluated, 2 wrong usage. Intervals: 95 %, people resampled.",
+    )
+    add = parser.add_argument
+    add(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="a bundle (the engine runs it) or a model folder (Keras does)",
+    )
+    add("--data", type=Path, metavar="DIR", help="a prepared set")
+    add("--split", type=Path, metavar="FILE", help="split.json of a run: judge one part of it only")
+    add("--part", choices=PARTS, default="test", help="of the split; default: test")
+    add("--flow-pairs", type=Path, metavar="DIR", help="folders of frame10.png, frame11.png, flow10.flo")
+    add("--out", type=Path, required=True, metavar="DIR", help=f"where {REPORT_NAME} and the pictures go")
+    add("--calibrate", action="store_true", help="write temperature and thresholds into the model folder")
+    add("--no-plots", action="store_true", help="draw no pictures")
+    return parser

@@ -1,0 +1,133 @@
+"""The flow network as a task of the trainer: synthetic motion, maybe a teacher, and the paper's loss."""
+
+import cv2
+import keras
+import numpy as np
+
+from flowtell import InputError
+from flowtell.training.flow_batches import FlowBatches, TeacherPairs
+from flowtell.training.flow_loss import epe, multiscale_loss
+from flowtell.training.flow_source import FLOW_DESCRIPTION_NAME, load_flow_network
+from flowtell.training.models import FLOW_DIVISOR, FLOW_PRESETS, build_flow_network
+from flowtell.training.run_folder import file_sha256, write_json
+from flowtell.training.settings import settings_dict
+from flowtell.training.textures import load_textures
+from flowtell.training.trainer import fit
+
+__all__ = ["FlowTask", "train_flow"]
+
+# Pairs are validated on in small batches: the network's features of one pair of 128 px take 6 MB.
+_VALIDATION_BATCH = 4
+
+
+class _FlowFit(keras.Model):
+    """The network with its loss."""
+
+    def __init__(self, network, robust):
+        super().__init__(name="flow_fit")
+        self.network, self.robust = network, robust
+
+    def call(self, images):
+        return self.network(*images)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return multiscale_loss(y, y_pred, FLOW_DIVISOR, self.robust)
+
+
+class FlowTask:
+    """A `Task` that fits a `PWCNet`.
+
+    Args:
+        settings: a `FlowSettings`.
+        textures: pictures that synthetic pairs are painted with.
+        teacher: a `TeacherPairs`, or None.
+        network: a `PWCNet` to start from; None for a fresh one.
+    """
+
+    monitor, higher_is_better = "val_epe", False
+
+    def __init__(self, settings, textures, teacher=None, network=None):
+        # One thread an example: the generator shares the cores with the network.
+        cv2.setNumThreads(1)
+        fit_settings = settings.fit
+        keras.utils.set_random_seed(fit_settings.seed)
+        policy = "mixed_bfloat16" if fit_settings.mixed_precision else "float32"
+        fresh = build_flow_network(settings.network, dtype=policy)
+        if network is not None:
+            fresh.set_weights(network.get_weights())
+        self.networks = {"flow": fresh}
+        self.model = _FlowFit(fresh, settings.robust)
+        image = keras.KerasTensor((1, settings.motion.size_px, settings.motion.size_px, 3))
+        self.model((image, image))
+        self._batches = FlowBatches(
+            textures,
+            settings.motion,
+            fit_settings.batch_size,
+            fit_settings.seed,
+            teacher,
+            settings.teacher_share,
+        )
+        # Seeds are entropy for a generator: a second number keeps these pairs apart from every batch.
+        held_out = FlowBatches(textures, settings.motion, _VALIDATION_BATCH, (fit_settings.seed, 1))
+        count = -(-settings.validation_pairs // _VALIDATION_BATCH)
+        self._held_out = [held_out.batch(step) for step in range(count)]
+
+    def batch(self, step):
+        """Return the batch of a step, without sample weights."""
+        return *self._batches.batch(step), None
+
+    def validate(self):
+        """Return `val_epe`: the mean end-point error in px on synthetic pairs that are never trained on."""
+        errors = [
+            epe(keras.ops.convert_to_numpy(self.model.network(*images)[-1]) * FLOW_DIVISOR, target)
+            for images, target in self._held_out
+        ]
+        return {"val_epe": float(np.mean(errors))}
+
+
+def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=None):
+    """Train a flow network; resumes where an earlier call into the same folder was stopped.
+
+    Args:
+        settings: a `FlowSettings`.
+        folder: of the run; `flow.weights.h5` and `flow.json` in it are what `load_flow_network` reads.
+        videos: videos whose key frames are painted with, besides the packaged pictures.
+        teacher: path of a `TeacherPairs` file.
+        init: folder of a flow network to start from, of the same preset.
+        progress: see `fit`.
+
+    Returns:
+        a `FitResult`.
+
+    Raises:
+        InputError: the settings do not fit each other, an input is missing, or as `fit`.
+    """
+    if settings.network not in FLOW_PRESETS:
+        raise InputError(
+            f"there is no flow network '{settings.network}'; there are {', '.join(FLOW_PRESETS)}"
+        )
+    if settings.motion.size_px % 64:
+        raise InputError(f"size_px must be a multiple of 64 (six halvings), not {settings.motion.size_px}")
+    if settings.teacher_share and teacher is None:
+        raise InputError(f"a teacher_share of {settings.teacher_share} needs a file of the teacher's pairs")
+    network = None if init is None else load_flow_network(init)
+    if network is not None and network.config != FLOW_PRESETS[settings.network]:
+        raise InputError(f"the network in '{init}' is no '{settings.network}': set network accordingly")
+    pairs = None
+    if teacher is not None:
+        try:
+            pairs = TeacherPairs.load(teacher)
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"'{teacher}' holds no teacher's pairs: {error}") from error
+    claimed = {
+        "model": "flow",
+        "settings": settings_dict(settings),
+        "videos": len(videos),
+        "teacher": None if teacher is None else file_sha256(teacher),
+        "init": None if init is None else file_sha256(init / "flow.weights.h5"),
+    }
+    task = FlowTask(settings, load_textures(videos), pairs, network)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = fit(task, settings.fit, folder, claimed, progress)
+    write_json(folder / FLOW_DESCRIPTION_NAME, {"flow": FLOW_PRESETS[settings.network].to_dict()})
+    return result
