@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flowtell import InputError
 from flowtell.training._progress import ItemBar
+from flowtell.training.evaluation_plots import plot_curves, require_matplotlib
 from flowtell.training.flow_task import train_flow
 from flowtell.training.labels import read_labels
 from flowtell.training.prepared_set import PreparedSet
@@ -16,10 +17,15 @@ from flowtell.training.train import MODEL_FOLDER_NAME, TrainingData, train_judge
 
 __all__ = ["main"]
 
+CURVES_NAME = "curves.png"
+
 
 def main(argv):
     """Train what `argv` names; return 0."""
     arguments = _parser().parse_args(argv[1:])
+    if not arguments.no_plots:
+        # Said before hours of training, not after.
+        require_matplotlib()
     settings = _settings(arguments)
     with ItemBar(sys.stderr, arguments.out.name, settings.fit.last_step) as bar:
         run = _train_flow if arguments.model == "flow" else _train_judge
@@ -29,6 +35,8 @@ def main(argv):
     early = f", stopped early after {settings.fit.patience} epochs without a better one"
     print(f"step {last['step']}: {figures}{early if result.stopped_early else ''}")
     print(f"kept: step {result.best_step}; the run is in {arguments.out}")
+    if not arguments.no_plots:
+        plot_curves({arguments.model: result.history}, arguments.out / CURVES_NAME)
     if arguments.model != "flow":
         folder = arguments.out / MODEL_FOLDER_NAME
         print(
@@ -106,6 +114,7 @@ def _parser():
         "also original, the recipe of the original method",
     )
     add("--settings", type=Path, metavar="FILE.toml", help="settings over those of the preset")
+    add("--no-plots", action="store_true", help=f"do not draw {CURVES_NAME}")
     add("--seed", type=int, metavar="N", help="overrides the settings' seed")
     of_flow = parser.add_argument_group("flow")
     of_flow.add_argument("--videos", type=Path, metavar="CSV", help="paint with their key frames, too")

@@ -1,11 +1,11 @@
-"""The pictures of an evaluation: ROC, reliability, confusion."""
+"""Pictures: the curves of a run; ROC, reliability and confusion of an evaluation."""
 
 from pathlib import Path
 
 from flowtell import InputError
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["plot_curves", "plot_report"]
+__all__ = ["plot_curves", "plot_report", "require_matplotlib"]
 
 
 def plot_report(report, folder):
@@ -14,7 +14,7 @@ def plot_report(report, folder):
     Raises:
         InputError: matplotlib is not installed.
     """
-    figure_class = _figure_class()
+    figure_class = require_matplotlib()
     paths = []
     for name, draw in (("roc", _roc), ("reliability", _reliability), ("confusion", _confusion)):
         figure = figure_class(figsize=(5, 5), layout="constrained")
@@ -29,13 +29,13 @@ def plot_curves(runs, path):
     """Draw the loss and the validation of runs, a panel a run.
 
     Args:
-        runs: name to the rows of its log (see `read_log`).
+        runs: name to the rows of its history (see `FitResult`), or of its log (see `read_log`).
         path: of the PNG to write.
 
     Raises:
         InputError: matplotlib is not installed.
     """
-    figure = _figure_class()(figsize=(5 * len(runs), 4), layout="constrained")
+    figure = require_matplotlib()(figsize=(5 * len(runs), 4), layout="constrained")
     axes = figure.subplots(1, len(runs), squeeze=False)[0]
     for panel, (name, rows) in zip(axes, runs.items(), strict=True):
         steps = [row["step"] for row in rows]
@@ -49,7 +49,12 @@ def plot_curves(runs, path):
         figure.savefig(scratch, dpi=100)
 
 
-def _figure_class():
+def require_matplotlib():
+    """Return matplotlib's `Figure`.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
