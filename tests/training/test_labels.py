@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flowtell import InputError
-from flowtell.training.labels import identity_folds, read_labels
+from flowtell.training.labels import identity_folds, label_folders, read_labels
 from flowtell.training.metrics import (
     auc,
     auc_interval,
@@ -126,3 +126,65 @@ def test_ordinary_names_name_nobody(tmp_path, name):
     path = write(tmp_path, f"{name}.mp4,real,")
     with pytest.raises(ValueError, match="add a column identity"):
         read_labels(path)
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_folders_label_and_name_the_method(tmp_path):
+    touch(tmp_path, "real/c23/183.mp4", "fake/Deepfakes/c40/183_253.mp4", "fake/notes.txt")
+    fake, real = label_folders(tmp_path)
+    assert (fake.label, fake.method, fake.compression) == (1, "Deepfakes/c40", "c40")
+    assert (real.label, real.method, real.compression) == (0, "c23", "c23")
+    assert fake.identities == {"183", "253"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "there is no video in"),
+        (["183.mp4"], r"'183\.mp4' lies in none of the folders real and fake"),
+        (["real/fake/183.mp4"], "or in both: move it"),
+        (["real/holiday.mp4"], r"cannot tell who is in 'real/holiday\.mp4'.* or say --each-its-own-person"),
+    ],
+)
+def test_folders_that_do_not_tell_are_refused(names, message, tmp_path):
+    touch(tmp_path, *names)
+    with pytest.raises(InputError, match=message):
+        label_folders(tmp_path)
+
+
+def test_each_file_may_be_its_own_person(tmp_path):
+    touch(tmp_path, "real/holiday.mp4", "fake/183_253.mp4")
+    fake, real = label_folders(tmp_path, each_its_own_person=True)
+    assert (set(real.identities), set(fake.identities)) == ({"holiday"}, {"183", "253"})
+
+
+@pytest.mark.parametrize(
+    ("row", "header", "compression"),
+    [
+        ("a/c40/183.mp4,real,", "path,label,method", "c40"),
+        ("183.mp4,real,FaceForensics++ c23", "path,label,dataset", "c23"),
+        ("c40/183.mp4,real,raw", "path,label,compression", "raw"),
+        ("abc23x/183.mp4,real,", "path,label,method", ""),
+    ],
+)
+def test_compression_is_stated_or_found(row, header, compression, tmp_path):
+    assert read_labels(write(tmp_path, row, header=header))[0].compression == compression
+
+
+def test_a_video_listed_twice_is_named(tmp_path):
+    path = write(tmp_path, "183.mp4,real,", "183.mp4,fake,")
+    with pytest.raises(InputError, match=r"labels\.csv, line 3: 183\.mp4 stands in line 2, too"):
+        read_labels(path)
+
+
+def test_labels_that_cannot_be_read_are_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_labels(tmp_path / "none.csv")
+    (tmp_path / "picture.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="no CSV in UTF-8"):
+        read_labels(tmp_path / "picture.csv")

@@ -25,7 +25,7 @@ SETTINGS = FlowSettings(
     FitSettings(steps=6, epoch_steps=3, checkpoint_steps=1, batch_size=2, ema_momentum=0.9, keep="last"),
     network="tiny",
     validation_pairs=4,
-    motion=MotionConfig(size_px=64, translation_px=4),
+    motion=MotionConfig(size_px=64, translation_px=4.0),
 )
 TOML = """
 network = "tiny"
