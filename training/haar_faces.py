@@ -83,7 +83,7 @@ def haar_clips(path, size_px, pairs, margin, count):
             )
             if len(grown[start]) == pairs + 1:
                 times, boxes, crops = zip(*grown.pop(start), strict=True)
-                clips.append(FaceClip(0, times[0], times[-1], boxes[0], False, np.stack(crops)))
+                clips.append(FaceClip(0, times[0], times[-1], boxes[0], False, np.stack(crops), times))
     return clips
 
 

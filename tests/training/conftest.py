@@ -78,4 +78,5 @@ def _clip(rng, label):
     else:
         picture = np.cumsum(rng.normal(0, 9, (SIDE_PX, SIDE_PX + PAIRS, 3)), 1) + 128
         frames = np.stack([picture[:, k : k + SIDE_PX] for k in range(PAIRS + 1)]).clip(0, 255)
-    return FaceClip(0, 0.0, 0.2, (0, 0, SIDE_PX, SIDE_PX), False, frames.astype(np.uint8))
+    times_s = tuple(k / 20 for k in range(PAIRS + 1))
+    return FaceClip(0, 0.0, 0.2, (0, 0, SIDE_PX, SIDE_PX), False, frames.astype(np.uint8), times_s)
