@@ -20,7 +20,14 @@ from flowtell.training.settings import ClassifierSettings, ClipLSTMSettings, Fit
 from flowtell.training.splits import split_videos
 from flowtell.training.train import TrainingData, train_judge
 
-SMALL = {"input_size": 32, "head_units": (16,), "width": 16, "encoding": "uv", "pair_stride": 1}
+SMALL = {
+    "input_size": 32,
+    "head_units": (16,),
+    "width": 16,
+    "encoding": "uv",
+    "pair_stride": 1,
+    "dropout": 0.1,
+}
 FIT = FitSettings(steps=60, epoch_steps=30, batch_size=8, learning_rate=3e-3)
 CLASSIFIER = ClassifierSettings(FIT, **SMALL)
 CNN_LSTM = ClipLSTMSettings(FIT, **SMALL, lstm=ClipHeadConfig(units=6))
