@@ -68,6 +68,8 @@ def planned_cases() -> list[dict[str, Any]]:
         case("a face under 64 px", [pasted([100 + n, 80, -2]) for n in range(8)]),
         case("nobody", [{**pasted(), "background": [n, n, n]} for n in range(8)]),
         case("too few frames", nod[:4]),
+        case("a strip too narrow to be searched",
+             [pasted([80 + n, -40, 1]) for n in range(8)], size=[640, 20]),
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ using flowtell_core::Face;
 constexpr double same_face_iou = 0.3;
 constexpr double max_corner_px = 1 << 20;
 constexpr double min_side_px = 1.0;
+constexpr int32_t min_frame_px = 32;
 
 struct Candidate {
     double left, top, right, bottom, weight;
@@ -78,6 +79,9 @@ double Face::share_inside(const Box &box) const noexcept {
 }
 
 std::vector<Face> find_faces(const Session &faces, const RgbView &image) {
+    if (std::min(image.width, image.height) < min_frame_px) {
+        return {};
+    }
     const Outputs found = faces.run({frame_input(image)}, 2);
     const int64_t count = found.shape(1).at(0);
     found.require_shape(0, {count, 4});

@@ -80,6 +80,9 @@ std::shared_ptr<const Runtime> Runtime::load(const std::string &path) {
     runtime->require(runtime->api_->CreateEnvWithCustomLogger(discard, nullptr, ORT_LOGGING_LEVEL_WARNING, "flowtell",
                                                               &runtime->environment_),
                      FLOWTELL_PROVIDER_ERROR, "cannot start");
+    // what an application looks at is nobody else's business
+    runtime->require(runtime->api_->DisableTelemetryEvents(runtime->environment_), FLOWTELL_PROVIDER_ERROR,
+                     "cannot be told to report nothing");
     return runtime;
 }
 

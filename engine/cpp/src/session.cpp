@@ -188,6 +188,8 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, c
     require(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), setting);
     require(api.SetSessionGraphOptimizationLevel(options.get(), ORT_ENABLE_ALL), setting);
     require(api.SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_WARNING), setting);
+    // the reason stands in engine/flowtell/_onnxruntime.py
+    require(api.AddSessionConfigEntry(options.get(), "session.x64quantprecision", "1"), setting);
     // The CPU provider is the one that ONNX Runtime takes where none is appended: there is nothing to fall back from.
     require(
         api.CreateSessionFromArray(runtime_->environment(), data.data(), data.size(), options.get(), session_.out()),
