@@ -209,13 +209,16 @@ def _optimizer(settings):
 def _feed(task, first, last):
     """Yield the batches of steps `first` to `last - 1`; TensorFlow makes the next ones while one is used."""
     if keras.backend.backend() != "tensorflow" or first >= last:
-        yield from (task.batch(step) for step in range(first, last))
+        for step in range(first, last):
+            # PyTorch's `train_on_batch` leaves arrays as they are, and a loss cannot mix them with tensors.
+            yield keras.tree.map_structure(_as_tensor, task.batch(step))
         return
     import tensorflow as tf
 
     sample = task.batch(first)
     dtypes = [array.dtype for array in tf.nest.flatten(sample) if array is not None]
 
+    @tf.autograph.experimental.do_not_convert
     def draw(step):
         return tf.numpy_function(
             lambda k: [a for a in tf.nest.flatten(task.batch(int(k))) if a is not None], [step], dtypes
@@ -225,6 +228,10 @@ def _feed(task, first, last):
     for values in steps.map(draw, num_parallel_calls=2, deterministic=True).prefetch(1):
         waiting = iter(values)
         yield tf.nest.map_structure(lambda a, w=waiting: None if a is None else next(w), sample)
+
+
+def _as_tensor(array):
+    return None if array is None else ops.convert_to_tensor(array)
 
 
 def infinite_order(count, seed, start, length):
