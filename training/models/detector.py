@@ -54,8 +54,12 @@ class FlowDetector(keras.Model):
             first.append(ops.reshape(by_clip[:, :-1], (-1, *shape)))
             second.append(ops.reshape(by_clip[:, 1:], (-1, *shape)))
         flow = self.network.decode(first, second)[-1] * FLOW_DIVISOR
-        hidden = self._hidden_features(flow)
-        pair_logits = ops.reshape(self._calibrated(self.classifier.judge_hidden(hidden)), (-1, pairs))
+        images = self.flow_image(flow)
+        # the classifier's steps are called one by one, and its name must still stand before theirs in a graph
+        with keras.name_scope(self.classifier.name):
+            hidden = self._hidden_features(images)
+            logits = self.classifier.judge_hidden(hidden)
+        pair_logits = ops.reshape(self._calibrated(logits), (-1, pairs))
         if self.network.data_format == "channels_first":
             flow = ops.transpose(flow, (0, 2, 3, 1))
         if self.clip_head is None:
@@ -90,12 +94,12 @@ class FlowDetector(keras.Model):
             (clip logits `[B]` of what has been seen so far, the new state).
         """
         first, second = (ops.cast(pair[:, k], "float32") for k in (0, 1))
-        hidden = self._hidden_features(self.network(first, second)[-1] * FLOW_DIVISOR)
+        hidden = self._hidden_features(self.flow_image(self.network(first, second)[-1] * FLOW_DIVISOR))
         logits, state = self.clip_head.step(hidden, state)
         return self._calibrated(logits), state
 
-    def _hidden_features(self, flow):
-        frozen = self.classifier.frozen_features(self.flow_image(flow))
+    def _hidden_features(self, images):
+        frozen = self.classifier.frozen_features(images)
         return self.classifier.hidden_features(self.classifier.flat_features(frozen))
 
     def _calibrated(self, logits):
