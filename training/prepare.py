@@ -77,9 +77,14 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
         claim(folder / "flow", {"sha256": source[0].sha256})
     # An index says that a set is finished.
     (folder / INDEX_NAME).unlink(missing_ok=True)
-    with WorkerPool("flowtell.training._prepare_worker", settings.workers or _cores()) as pool:
-        records = _cut(videos, folder, bundle_folder, settings, pool, progress)
-        flows = None if source is None else _flow(records, folder, source, pool, progress)
+    try:
+        with WorkerPool("flowtell.training._prepare_worker", settings.workers or _cores()) as pool:
+            records = _cut(videos, folder, bundle_folder, settings, pool, progress)
+            flows = None if source is None else _flow(records, folder, source, pool, progress)
+    finally:
+        # one worker's error ends the others in the middle of what they write
+        for part in ("clips", "flow"):
+            sweep(folder / part)
     entries = [
         {"number": number, **record, "flow": flows.get(number) if flows else None}
         for number, record in enumerate(records)
