@@ -12,6 +12,7 @@ import flowtell
 from flowtell.benchmarks.percentiles import queries_needed
 from flowtell.benchmarks.scenarios import SCENARIOS, Load, run_round
 from flowtell.benchmarks.validity import PERCENTILES, RULES
+from flowtell.training.run_folder import whole_file, write_json
 
 __all__ = ["main"]
 
@@ -71,7 +72,7 @@ def _bench(words):
     report = report_of(timed, accuracy, wanted, detector, clips, args.provider)
     print("\n".join(summary(report)))
     if args.out:
-        _write_whole(args.out, json.dumps(report, indent=1) + "\n")
+        write_json(args.out, report)
     return EXIT_DONE if report["valid"] else EXIT_INVALID
 
 
@@ -194,7 +195,8 @@ def _report(words):
 
     reports = {path.stem: _read_report(path) for path in args.results}
     png = picture(reports)
-    _write_whole(args.out, png if args.out.suffix == ".png" else html_page(reports, png))
+    with whole_file(args.out) as scratch:
+        scratch.write_bytes(png if args.out.suffix == ".png" else html_page(reports, png).encode("utf-8"))
     print(f"wrote {args.out}")
     return EXIT_DONE
 
@@ -209,15 +211,6 @@ def _read_report(path):
     if not isinstance(report, dict) or report.get("kind") != "flowtell bench" or report.get("schema") != 1:
         raise flowtell.InputError(f"{path} is no result of this version's 'flowtell bench'")
     return report
-
-
-def _write_whole(path, content):
-    scratch = path.with_name(path.name + ".part")
-    if isinstance(content, bytes):
-        scratch.write_bytes(content)
-    else:
-        scratch.write_text(content, encoding="utf-8")
-    scratch.replace(path)
 
 
 def _parser():

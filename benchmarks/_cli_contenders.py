@@ -1,7 +1,6 @@
 """`flowtell bench contenders`: the engine and what a user would run instead, in one run."""
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import flowtell
 from flowtell.benchmarks.contenders import CONTENDERS, Arena
 from flowtell.benchmarks.machine import machine_context
+from flowtell.training.run_folder import whole_file, write_json
 
 __all__ = ["contenders_main", "contest_table"]
 
@@ -44,11 +44,12 @@ def contenders_main(words):
             "best_gemm_gflops": best_gemm,
             "contenders": [asdict(entry) for entry in entries],
         }
-        args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.out, result)
     if args.picture:
         from flowtell.benchmarks.pages import contest_picture
 
-        args.picture.write_bytes(contest_picture(entries))
+        with whole_file(args.picture) as scratch:
+            scratch.write_bytes(contest_picture(entries))
     return EXIT_WRONG if any(entry.is_wrong for entry in entries) else EXIT_DONE
 
 

@@ -73,7 +73,7 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
     reasons = reasons_against(load, rounds, timed.calibrations_ms, wrong)
     rates = [r.samples_per_s for r in rounds]
     ceilings = measure_ceilings()
-    graph = (Path(detector.bundle.path) / manifest.graphs["detector"][detector.precision].file).read_bytes()
+    graph = detector.bundle.read_graph("detector", detector.precision)
     cost = graph_cost(graph, {"clips": clips[0][None]})
     rate = quantile(rates, 0.5)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import numpy as np
 
 from flowtell.benchmarks.statistics import quantile
 
-__all__ = ["GEMM_SIZES", "Ceilings", "calibrate", "gemm", "measure_ceilings"]
+__all__ = ["GEMM_SIZES", "Ceilings", "best_gemm", "calibrate", "gemm", "measure_ceilings"]
 
 KERNEL_SIZE = 768
 KERNEL_RUNS = 15
@@ -51,12 +51,16 @@ def calibrate():
 
 def measure_ceilings():
     """Return the `Ceilings` of this machine; takes about a second."""
-    rates = {size: 2e-6 * size**3 / _median_ms(gemm(size), CEILING_RUNS) for size in GEMM_SIZES}
-    best = max(rates, key=rates.get)
+    gflops, size = best_gemm()
     source = np.ones(COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     copy_ms = _median_ms(lambda: np.copyto(target, source), CEILING_RUNS)
-    return Ceilings(round(rates[best], 1), best, round(2e-6 * COPY_BYTES / copy_ms, 1))
+    return Ceilings(round(gflops, 1), size, round(2e-6 * COPY_BYTES / copy_ms, 1))
+
+
+def best_gemm():
+    """Return the rate in GFLOP/s of the fastest matrix product over `GEMM_SIZES`, and its size."""
+    return max((2e-6 * size**3 / _median_ms(gemm(size), CEILING_RUNS), size) for size in GEMM_SIZES)
 
 
 def _median_ms(run, runs):

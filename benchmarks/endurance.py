@@ -26,6 +26,7 @@ from flowtell._frames import open_frames
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import FRAMES_PER_S, cross, crowd, cut_together, write_scene
 from flowtell.benchmarks.statistics import quantile
+from flowtell.training.run_folder import write_json
 
 __all__ = ["CHECKS", "crossing_figures", "main"]
 
@@ -225,7 +226,7 @@ def main(argv=None):
             kept[f"{name}, {figures['bundle']}"] = figures
             print(f"\n{name}: {json.dumps(figures)}")
             kept["machine"] = machine_context()
-            args.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            write_json(args.out, kept)
     return 0 if all(kept[f"{name}, {figures['bundle']}"]["holds"] for name in args.check) else 1
 
 

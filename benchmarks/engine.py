@@ -23,10 +23,12 @@ from pathlib import Path
 import numpy as np
 
 import flowtell
-from flowtell.benchmarks.calibration import GEMM_SIZES, gemm
+from flowtell.benchmarks.calibration import best_gemm
 from flowtell.benchmarks.graph_cost import graph_cost
 from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.pages import stages_picture
 from flowtell.benchmarks.statistics import quantile
+from flowtell.training.run_folder import whole_file, write_json
 
 __all__ = ["main", "summary"]
 
@@ -64,14 +66,15 @@ def main(argv=None):
             contender = names[(turn + index) % len(names)]
             whole = index < args.whole and contender == OURS
             entry[contender] = _timed(contenders[contender], video, pairs, whole)
-        entry["gemm_gflops"] = max(_gemm_gflops(size) for size in GEMM_SIZES)
+        entry["gemm_gflops"], _ = best_gemm()
         entry["done"] = _wanted(args, index, contenders)
-        _write(args.out, report)
+        write_json(args.out, report)
     report["summary"] = summary(report)
-    _write(args.out, report)
+    write_json(args.out, report)
     print(json.dumps(report["summary"], indent=1))
     if args.picture:
-        _draw(report["summary"], args.picture)
+        with whole_file(args.picture) as scratch:
+            scratch.write_bytes(stages_picture(report["summary"]))
     return 0
 
 
@@ -171,16 +174,9 @@ def _detect(detector, video, effort):
 
 
 def _gflop_per_pair(bundle):
-    clip = np.zeros((1, 17, bundle.manifest.crop_size, bundle.manifest.crop_size, 3), np.uint8)
-    return graph_cost(bundle.read_graph("detector"), {"clips": clip}).gflop / 16
-
-
-def _gemm_gflops(size):
-    run = gemm(size)
-    run()
-    begun_s = time.perf_counter()
-    run()
-    return 2e-9 * size**3 / (time.perf_counter() - begun_s)
+    side, pairs = bundle.manifest.crop_size, bundle.manifest.pairs_per_clip
+    clip = np.zeros((1, pairs + 1, side, side, 3), np.uint8)
+    return graph_cost(bundle.read_graph("detector"), {"clips": clip}).gflop / pairs
 
 
 def _wanted(args, index, contenders):
@@ -236,36 +232,6 @@ def _anytime(looked):
 def _spread(values):
     low, middle, high = (quantile(values, share) for share in (0.25, 0.5, 0.75))
     return {"median": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)]}
-
-
-def _write(path, report):
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
-
-
-def _draw(figures, path):
-    import matplotlib.pyplot as plt
-
-    plt.switch_backend("Agg")
-    shares = {name: entry["stage_share"] for name, entry in figures.items() if isinstance(entry, dict)}
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.7 * len(shares)), layout="constrained")
-    stages = list(dict.fromkeys(stage for share in shares.values() for stage in share))
-    for row, share in enumerate(shares.values()):
-        left = 0.0
-        for stage in stages:
-            width = share.get(stage, 0.0)
-            axes.barh(row, width, left=left, color=f"C{stages.index(stage)}")
-            if width > 0.05:
-                words = f"{stage}\n{width:.0%}"
-                axes.text(left + width / 2, row, words, ha="center", va="center", fontsize=8)
-            left += width
-    axes.set_yticks(range(len(shares)), shares)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=f"C{number}") for number in range(len(stages))]
-    axes.legend(handles, stages, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25))
-    axes.set(xlim=(0, 1), xlabel="share of the time of all stages, summed over threads")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import base64
 import html
 import io
 
-__all__ = ["contest_picture", "html_page", "picture"]
+__all__ = ["contest_picture", "html_page", "picture", "stages_picture"]
 
 _VALID, _INVALID, _OTHER = "#2a6f97", "#c44536", "#8d99ae"
 
@@ -64,6 +64,32 @@ def html_page(reports, png):
         "<table><tr><th>result<th>scenario<th>clips/s<th>pairs/s<th>p50, ms<th>p90 at most<th>p99 at most"
         f"<th>of the GEMM ceiling<th>counts?</tr>\n{rows}</table></html>\n"
     )
+
+
+def stages_picture(figures):
+    """Return a PNG, as bytes, of the share of each stage in the time of each contender.
+
+    Args:
+        figures: what `engine.summary` returns.
+    """
+    pyplot = _pyplot()
+    shares = {name: entry["stage_share"] for name, entry in figures.items() if isinstance(entry, dict)}
+    figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.7 * len(shares)), layout="constrained")
+    stages = list(dict.fromkeys(stage for share in shares.values() for stage in share))
+    for row, share in enumerate(shares.values()):
+        left = 0.0
+        for stage in stages:
+            width = share.get(stage, 0.0)
+            axes.barh(row, width, left=left, color=f"C{stages.index(stage)}")
+            if width > 0.05:
+                words = f"{stage}\n{width:.0%}"
+                axes.text(left + width / 2, row, words, ha="center", va="center", fontsize=8)
+            left += width
+    axes.set_yticks(range(len(shares)), shares)
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=f"C{number}") for number in range(len(stages))]
+    axes.legend(handles, stages, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25))
+    axes.set(xlim=(0, 1), xlabel="share of the time of all stages, summed over threads")
+    return _png(pyplot, figure)
 
 
 def _pyplot():

@@ -18,6 +18,7 @@ import onnx
 
 import flowtell
 from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.runtimes import openvino_model
 from flowtell.benchmarks.statistics import interleaved_timings
 from flowtell.export.calibration import session_of
 
@@ -103,16 +104,9 @@ def _onnxruntime(data, inputs, precision):
 
 def _openvino(data, inputs, precision):
     try:
-        import openvino
+        compiled = openvino_model(data, 1, "f16" if precision == "fp16" else "f32")
     except ImportError:
         return None
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f16" if precision == "fp16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": "1",
-    }
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(data, b""), "CPU", settings)
     return lambda: compiled(inputs)
 
 

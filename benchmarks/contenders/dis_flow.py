@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from flowtell.benchmarks.contenders import MissingError, mean_output
+from flowtell.benchmarks.runtimes import onnxruntime_session
 
 NAME = "DIS flow, our classifier"
 SUMMARY = (
@@ -19,13 +20,7 @@ def open_contender(arena):
         import cv2
     except ImportError as error:
         raise MissingError("it needs: pip install 'opencv-python-headless<5'") from error
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = arena.threads
-    classifier = onnxruntime.InferenceSession(
-        arena.plain_graphs[1], options, providers=["CPUExecutionProvider"]
-    )
+    classifier = onnxruntime_session(arena.plain_graphs[1], arena.threads)
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def judge(clips):

@@ -1,6 +1,7 @@
 """What tf2onnx gives by itself, in ONNX Runtime: two graphs, each frame encoded twice, flow between them."""
 
 from flowtell.benchmarks.contenders import mean_output
+from flowtell.benchmarks.runtimes import onnxruntime_session
 
 NAME = "ONNX Runtime, plain graphs"
 SUMMARY = "flow network and classifier as tf2onnx converts them, default session options, one clip a call"
@@ -9,14 +10,7 @@ SAME_OUTPUT = True
 
 def open_contender(arena):
     """Return the judging function; see the package."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = arena.threads
-    flow, classifier = (
-        onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        for graph in arena.plain_graphs
-    )
+    flow, classifier = (onnxruntime_session(graph, arena.threads) for graph in arena.plain_graphs)
 
     def judge(clips):
         outputs = []

@@ -1,6 +1,7 @@
 """The same plain graphs in OpenVINO, float32 asked for by name: its default may be lower."""
 
 from flowtell.benchmarks.contenders import MissingError, mean_output
+from flowtell.benchmarks.runtimes import openvino_model
 
 NAME = "OpenVINO, plain graphs"
 SUMMARY = "flow network and classifier as tf2onnx converts them, OpenVINO on the CPU in f32, one clip a call"
@@ -10,18 +11,9 @@ SAME_OUTPUT = True
 def open_contender(arena):
     """Return the judging function; see the package."""
     try:
-        import openvino
+        flow, classifier = (openvino_model(graph, arena.threads) for graph in arena.plain_graphs)
     except ImportError as error:
         raise MissingError("it needs: pip install openvino") from error
-    core = openvino.Core()
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": str(arena.threads),
-    }
-    flow, classifier = (
-        core.compile_model(core.read_model(graph, b""), "CPU", settings) for graph in arena.plain_graphs
-    )
 
     def judge(clips):
         outputs = []

@@ -1,0 +1,39 @@
+"""Opens graphs in the runtimes that contenders use, on so many threads as they are given."""
+
+__all__ = ["onnxruntime_session", "openvino_model"]
+
+
+def onnxruntime_session(graph, threads):
+    """Return an ONNX Runtime session on the CPU with its default options but for the threads.
+
+    Args:
+        graph: bytes of an ONNX file.
+        threads: of one call.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def openvino_model(graph, threads, precision="f32"):
+    """Return a compiled OpenVINO model on the CPU, its precision asked for by name: the default may be lower.
+
+    Args:
+        graph: bytes of an ONNX file.
+        threads: of one call.
+        precision: that OpenVINO is told to compute in.
+
+    Raises:
+        ImportError: where OpenVINO is not installed.
+    """
+    import openvino
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": str(threads),
+    }
+    core = openvino.Core()
+    return core.compile_model(core.read_model(graph, b""), "CPU", settings)
