@@ -19,6 +19,7 @@ import keras
 
 from flowtell import InputError
 from flowtell.training.models.trained_models import TrainedModels
+from flowtell.training.run_folder import whole_file
 
 __all__ = ["PAPERS", "read_models", "update_facts", "write_models"]
 
@@ -93,9 +94,8 @@ def update_facts(folder: Path, temperature: float, thresholds: list[dict]) -> No
     described = _description(path)
     described["settings"]["temperature"] = temperature
     described["facts"]["thresholds"] = thresholds
-    scratch = path.with_name(f"writing-{path.name}")
-    scratch.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    with whole_file(path) as scratch:
+        scratch.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _weight_files(models: TrainedModels) -> dict[str, keras.Model]:
