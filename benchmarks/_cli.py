@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import flowtell
+from flowtell.benchmarks._arguments import positive
 from flowtell.benchmarks.percentiles import queries_needed
 from flowtell.benchmarks.scenarios import SCENARIOS, Load, run_round
 from flowtell.benchmarks.validity import PERCENTILES, RULES
@@ -236,31 +237,29 @@ def _parser():
         metavar="FILE",
         help="take face clips of this video (default: both samples)",
     )
-    add("--clips", type=_positive(int), default=4, metavar="N", help="face clips of each video (default: 4)")
-    add(
-        "--pairs", type=_positive(int), metavar="T", help="frame pairs of a face clip (default: the bundle's)"
-    )
+    add("--clips", type=positive(int), default=4, metavar="N", help="face clips of each video (default: 4)")
+    add("--pairs", type=positive(int), metavar="T", help="frame pairs of a face clip (default: the bundle's)")
     add("--provider", default="auto", metavar="P", help="what to run on (default: auto)")
     add("--precision", default="fp32", metavar="Q", help="what the detector computes in (default: fp32)")
-    add("--threads", type=_positive(int), metavar="N", help="clips judged at a time (default: all cores)")
-    add("--rounds", type=_positive(int), default=5, metavar="N", help="rounds; server has one (default: 5)")
-    add("--duration", type=_positive(float), default=10.0, metavar="S", help="seconds a round (default: 10)")
+    add("--threads", type=positive(int), metavar="N", help="clips judged at a time (default: all cores)")
+    add("--rounds", type=positive(int), default=5, metavar="N", help="rounds; server has one (default: 5)")
+    add("--duration", type=positive(float), default=10.0, metavar="S", help="seconds a round (default: 10)")
     add(
         "--streams",
-        type=_positive(int),
+        type=positive(int),
         default=8,
         metavar="N",
         help="clips a query of multi_stream (default: 8)",
     )
     add(
         "--rate",
-        type=_positive(float),
+        type=positive(float),
         metavar="R",
         help="queries a second of server (default: 60 %% of offline)",
     )
     add(
         "--latency-bound-ms",
-        type=_positive(float),
+        type=positive(float),
         metavar="MS",
         help="of server (default: 10 lone latencies)",
     )
@@ -272,14 +271,3 @@ def _parser():
     )
     add("--seed", type=int, default=0, help="of the choice of clips and of the arrivals (default: 0)")
     return parser
-
-
-def _positive(kind):
-    def parse(text):
-        value = kind(text)
-        if not 0 < value < math.inf:
-            raise ValueError
-        return value
-
-    parse.__name__ = "number above 0"
-    return parse

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import flowtell
+from flowtell.benchmarks._arguments import positive
 from flowtell.benchmarks.contenders import CONTENDERS, Arena
 from flowtell.benchmarks.machine import machine_context
 from flowtell.training.run_folder import whole_file, write_json
@@ -100,10 +101,10 @@ def _parser():
         metavar="FILE",
         help="take face clips of this video (default: the samples)",
     )
-    add("--clips", type=int, default=1, metavar="N", help="face clips of each video (default: 1)")
-    add("--pairs", type=int, metavar="T", help="frame pairs of a face clip (default: the bundle's)")
-    add("--threads", type=int, metavar="N", help="cores that each may use (default: all)")
-    add("--runs", type=int, default=7, metavar="N", help="timed turns of each (default: 7)")
+    add("--clips", type=positive(int), default=1, metavar="N", help="face clips of each video (default: 1)")
+    add("--pairs", type=positive(int), metavar="T", help="frame pairs of a face clip (default: the bundle's)")
+    add("--threads", type=positive(int), metavar="N", help="cores that each may use (default: all)")
+    add("--runs", type=positive(int), default=7, metavar="N", help="timed turns of each (default: 7)")
     add("--mesonet", type=Path, metavar="FILE", help="MesoNet's published weights, such as Meso4_DF.h5")
     add("--out", type=Path, metavar="FILE", help="write the result there, as JSON")
     add("--picture", type=Path, metavar="FILE", help="draw the result there, as PNG")

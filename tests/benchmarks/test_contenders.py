@@ -10,6 +10,7 @@ from tolerances import TOLERANCES
 
 from flowtell import Detector, samples
 from flowtell.benchmarks import contest as contests
+from flowtell.benchmarks._cli_contenders import contenders_main
 from flowtell.benchmarks.contenders import CONTENDERS, Arena, load_contender, mean_output
 from flowtell.benchmarks.contest import contest
 from flowtell.benchmarks.detector_system import sample_clips
@@ -73,6 +74,14 @@ def test_mesonet_reads_published_weights(dev_data, tiny_bundle, clips):
 
 def test_a_clip_s_logit_is_the_mean_of_its_pairs():
     assert mean_output([[1.0], [2.0]]).tolist() == [1.0, 2.0, 1.5]
+
+
+@pytest.mark.parametrize("option", ["--runs", "--clips", "--pairs", "--threads"])
+def test_nothing_to_run_is_wrong_usage(option, capsys):
+    with pytest.raises(SystemExit) as ended:
+        contenders_main([option, "0"])
+    assert ended.value.code == 2
+    assert "invalid number above 0 value: '0'" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table_and_draws(tiny_bundle, tmp_path):
