@@ -11,6 +11,7 @@ from flowtell.training.metrics import (
     auc,
     bootstrap_interval,
     equal_error_rate,
+    equal_error_threshold,
     expected_calibration_error,
     fit_temperature,
     rate_upper_bound,
@@ -169,9 +170,8 @@ def operating_points(judged):
     clips = np.concatenate([j.clip_logits for j in judged])
     temperature = fit_temperature(clips, np.repeat(labels, [len(j.clip_logits) for j in judged]))
     scores = np.asarray([_file_probability(j, temperature) for j in judged])
-    thresholds, alarms, hits = roc_curve(scores, labels)
-    equal = int(np.argmin(np.abs(1 - hits - alarms)))
-    points = [_point(max(0.0, float(thresholds[equal])), "equal error rate", scores, labels)]
+    threshold = max(0.0, equal_error_threshold(scores, labels))
+    points = [_point(threshold, "equal error rate", scores, labels)]
     real = scores[labels == 0]
     for rate in FALSE_POSITIVE_RATES:
         point = _point(threshold_at_rate(real, rate), f"false-positive rate {100 * rate:g} %", scores, labels)

@@ -9,6 +9,7 @@ __all__ = [
     "auc_interval",
     "bootstrap_interval",
     "equal_error_rate",
+    "equal_error_threshold",
     "expected_calibration_error",
     "fit_temperature",
     "rate_upper_bound",
@@ -84,9 +85,18 @@ def roc_curve(scores, labels):
 
 def equal_error_rate(scores, labels):
     """Return the error rate at which as many of the reals as of the fakes are misjudged, or nearly."""
-    _, alarms, hits = roc_curve(scores, labels)
+    return _equal_errors(scores, labels)[1]
+
+
+def equal_error_threshold(scores, labels):
+    """Return the threshold at which that is so; minus infinity where everything must read fake."""
+    return _equal_errors(scores, labels)[0]
+
+
+def _equal_errors(scores, labels):
+    thresholds, alarms, hits = roc_curve(scores, labels)
     nearest = int(np.argmin(np.abs(1 - hits - alarms)))
-    return float((1 - hits[nearest] + alarms[nearest]) / 2)
+    return float(thresholds[nearest]), float((1 - hits[nearest] + alarms[nearest]) / 2)
 
 
 def threshold_at_rate(real_scores, rate):

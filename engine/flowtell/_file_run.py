@@ -24,7 +24,7 @@ from ._run_control import RunControl, TimeUpError
 from ._runs import Judge, RunPlan
 from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state, verdict_of
 
-__all__ = ["FileRun", "judged_in_order", "logits_of"]
+__all__ = ["FileRun", "judged_in_order", "known_in_order"]
 
 _FRAMES_AHEAD_BYTES = 1 << 24
 """Decoded frames that wait: 16 MiB, two at 1080p; one at least, however large. The process that decodes them
@@ -162,15 +162,26 @@ def judged_in_order(
     try:
         for clip in clips:
             waiting.append((clip, pool.submit(clip.frames, control)))
-            while waiting and (waiting[0][1].future.done() or len(waiting) > pool.clips_ahead):
-                yield _first(waiting, core, control)
-        while waiting:
-            yield _first(waiting, core, control)
+            yield from known_in_order(waiting, pool.clips_ahead, core, control)
+        yield from known_in_order(waiting, 0, core, control)
     finally:
         pool.withdraw(control)
 
 
-def logits_of(ticket: Ticket, core: Core, control: RunControl) -> ClipLogits:
+def known_in_order(
+    waiting: deque[tuple[FaceClip, Ticket]], may_wait: int, core: Core, control: RunControl
+) -> Iterator[tuple[FaceClip, ClipLogits]]:
+    """Take from `waiting` and yield, oldest first, what is known, and all but the last `may_wait` clips.
+
+    Raises:
+        TimeUpError, CancelledError, InputError, ProviderError, BundleError: as `judged_in_order`.
+    """
+    while waiting and (waiting[0][1].future.done() or len(waiting) > may_wait):
+        clip, ticket = waiting.popleft()
+        yield clip, _logits_of(ticket, core, control)
+
+
+def _logits_of(ticket: Ticket, core: Core, control: RunControl) -> ClipLogits:
     """Wait for a clip's logits, lending `core` meanwhile; raises as `judged_in_order`."""
     future = ticket.future
     try:
@@ -183,15 +194,6 @@ def logits_of(ticket: Ticket, core: Core, control: RunControl) -> ClipLogits:
     except CancelledError:
         control.check()
         raise InputError("the detector was closed while it judged: open it again") from None
-
-
-def _first(
-    waiting: deque[tuple[FaceClip, Ticket]], core: Core, control: RunControl
-) -> tuple[FaceClip, ClipLogits]:
-    clip, ticket = waiting[0]
-    logits = logits_of(ticket, core, control)
-    waiting.popleft()
-    return clip, logits
 
 
 def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:

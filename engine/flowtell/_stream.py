@@ -14,7 +14,7 @@ from ._cores import Core, Cores
 from ._decode import Frame
 from ._errors import InputError
 from ._faces import Box
-from ._file_run import logits_of
+from ._file_run import known_in_order
 from ._host_frame import frame_from_host
 from ._judging import JudgePool, Ticket
 from ._pipeline import FaceGraphs
@@ -128,20 +128,16 @@ class Stream:
 
     def _known(self, core: Core, may_wait: int) -> list[StreamScore]:
         """Return the scores from the oldest on: those that are there, and all but the last `may_wait`."""
-        scores = []
-        while self._waiting and (self._waiting[0][1].future.done() or len(self._waiting) > may_wait):
-            clip, ticket = self._waiting.popleft()
-            logits = logits_of(ticket, core, self._control)
-            scores.append(
-                StreamScore(
-                    clip.track,
-                    clip.start_s,
-                    clip.end_s,
-                    clip.box,
-                    clip.is_background,
-                    sigmoid(logits.clip_logit),
-                    logits.clip_logit,
-                    tuple(float(logit) for logit in logits.pair_logits),
-                )
+        return [
+            StreamScore(
+                clip.track,
+                clip.start_s,
+                clip.end_s,
+                clip.box,
+                clip.is_background,
+                sigmoid(logits.clip_logit),
+                logits.clip_logit,
+                tuple(float(logit) for logit in logits.pair_logits),
             )
-        return scores
+            for clip, logits in known_in_order(self._waiting, may_wait, core, self._control)
+        ]
