@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 
@@ -25,3 +27,17 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return ""
+
+
+def run_on_a_full_disk(arguments: list[str], *, largest_file_bytes: int) -> subprocess.CompletedProcess[str]:
+    """Run a command whose writes fail past a file's size, as they do on a full disk.
+
+    `prlimit` sets the limit, not Python after a fork: JAX, where a test has imported it, warns of forks.
+    The command's coverage is not measured: its own file would be cut short too.
+    """
+    return subprocess.run(
+        ["prlimit", f"--fsize={largest_file_bytes}", *arguments],
+        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+        capture_output=True,
+        text=True,
+    )

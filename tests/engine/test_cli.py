@@ -243,11 +243,10 @@ def test_the_bar_says_how_far_and_how_long_only_where_it_knows(progress, elapsed
 def started(*arguments, **kwargs):
     """Run the command in a process of its own, which does not outlive the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "flowtell", *arguments],
+        # a shell starts background jobs with interrupts ignored, and children inherit that
+        ["env", "--default-signal=INT", sys.executable, "-m", "flowtell", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # a shell starts background jobs with interrupts ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **kwargs,
     ) as process:
         try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from processes import run_on_a_full_disk
 
 from flowtell import InputError, samples
 from flowtell.training._progress import item_line
@@ -113,11 +113,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(prepared, videos, t
     out = tmp_path / "set"
     shutil.copytree(prepared[0], out)
     shutil.rmtree(out / "flow")
-    done = subprocess.run(
-        command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)),
-        capture_output=True,
-        text=True,
-        preexec_fn=_limit_files_to_20_kb,
+    # The flow of two clips takes 33 kB, the index 3 kB.
+    done = run_on_a_full_disk(
+        command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)), largest_file_bytes=20_000
     )
     assert done.returncode == 2
     assert "cannot be written: " in done.stderr
@@ -125,11 +123,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(prepared, videos, t
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in (out / "flow").iterdir()] == ["settings.json"]
     assert not (out / "index.json").exists()
-
-
-def _limit_files_to_20_kb():
-    """Make writes fail as on a full disk: the flow of two clips takes 33 kB, the index 3 kB."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
 @pytest.mark.parametrize(

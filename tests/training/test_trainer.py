@@ -1,7 +1,6 @@
 """The training loop: it learns, keeps the best, and goes on after a kill where it was."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import run_on_a_full_disk
 
 from flowtell import InputError
 from flowtell.training.checkpoint import load_state, save_state
@@ -81,8 +81,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_state(tmp_path):
     (tmp_path / "run.toml").write_text(TOML)
-    limit = (30_000, 30_000)  # the state of the tiny network takes 150 kB
-    done = subprocess.run(
+    done = run_on_a_full_disk(
         [
             sys.executable,
             "-m",
@@ -94,9 +93,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_state(tmp_path):
             "--out",
             str(tmp_path / "run"),
         ],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
-        capture_output=True,
-        text=True,
+        largest_file_bytes=30_000,  # the state of the tiny network takes 150 kB
     )
     assert done.returncode == 2
     assert "cannot be written: File too large; make room and run the same command again" in done.stderr
