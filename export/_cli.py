@@ -1,10 +1,14 @@
-"""The commands ``flowtell export`` and ``flowtell check``."""
+"""The commands ``flowtell export``, ``flowtell check`` and ``flowtell plan``."""
 
 from __future__ import annotations
 
 from flowtell._cli_quiet import import_quietly
 
-_MODULES = {"check": "flowtell.export._cli_check", "export": "flowtell.export._cli_export"}
+_MODULES = {
+    "check": "flowtell.export._cli_check",
+    "export": "flowtell.export._cli_export",
+    "plan": "flowtell.export._cli_plan",
+}
 
 
 def main(argv: list[str]) -> int:

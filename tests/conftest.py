@@ -25,6 +25,7 @@ VideoWriter = Callable[..., Path]
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what the tests remember out of the user's cache; `auto` is the CPU, whose bits do not change."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
     os.environ["FLOWTELL_PROVIDER"] = "cpu"
 
 

@@ -41,6 +41,7 @@ COMMANDS = (
     Command("evaluate", "measure how good a detector is", "flowtell.training._cli", "train"),
     Command("export", "turn a Keras model into a bundle", "flowtell.export._cli", "export"),
     Command("check", "compare a bundle with its Keras model", "flowtell.export._cli", "export"),
+    Command("plan", "build TensorRT plans of a bundle's graphs", "flowtell.export._cli", "tensorrt"),
     Command(
         "bench", "measure speed under a load, outputs compared first", "flowtell.benchmarks._cli", "bench"
     ),

@@ -1,14 +1,19 @@
-"""The folder in which flowtell keeps what can be made again: choices and plans."""
+"""The folders in which flowtell keeps what can be made again (choices, plans), and what shows that it did.
+
+Both belong to the user alone. The cache folder may be thrown away, carried off or restored by anybody's tool;
+the state folder holds what says that something in the cache was made here.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
 from ._errors import ProviderError
 
-__all__ = ["private_cache_folder"]
+__all__ = ["is_private", "private_cache_folder", "private_state_folder", "private_subfolder"]
 
 
 def private_cache_folder() -> Path:
@@ -24,12 +29,45 @@ def private_cache_folder() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "flowtell"
+    return _private_folder(base / "flowtell", "cache")
+
+
+def private_state_folder() -> Path:
+    """Return the user's state folder for flowtell: `$XDG_STATE_HOME/flowtell` or `~/.local/state/flowtell`.
+
+    Raises:
+        ProviderError: as `private_cache_folder`.
+    """
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return _private_folder(base / "flowtell", "state")
+
+
+def private_subfolder(folder: Path, *names: str) -> Path:
+    """Return a folder below one of these, each level made where it is missing, for this user alone.
+
+    Raises:
+        ProviderError: where one cannot be made, is a link, or others can write to it.
+    """
+    for name in names:
+        folder = _private_folder(folder / name, "cache")
+        if folder.is_symlink():
+            raise ProviderError(f"the cache folder '{folder}' is a link: put a folder in its place")
+    return folder
+
+
+def _private_folder(folder: Path, word: str) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except OSError as error:
-        raise ProviderError(f"the cache folder '{folder}' cannot be made: {error.strerror}") from error
-    if sys.platform != "win32" and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-        raise ProviderError(f"the cache folder '{folder}' can be written to by others: make it yours alone")
+        raise ProviderError(f"the {word} folder '{folder}' cannot be made: {error.strerror}") from error
+    if not is_private(status):
+        raise ProviderError(f"the {word} folder '{folder}' can be written to by others: make it yours alone")
     return folder
+
+
+def is_private(status: os.stat_result) -> bool:
+    """Tell whether a file or folder is this user's, and nobody else may write to it."""
+    if sys.platform == "win32":
+        return True
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ._cache import private_cache_folder
+from ._cache import private_cache_folder, private_subfolder
 from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
 from ._runner import GraphRunner
 
@@ -36,8 +36,7 @@ def version() -> str:
 def open_graph(data: bytes, file: str, threads: int) -> GraphRunner:
     """Load a graph; raises `ProviderError` as `OnnxRuntimeRunner`, also where there is no GPU or TensorRT."""
     key = f"{hashlib.sha256(data).hexdigest()}-{load_onnxruntime().__version__}"
-    folder = private_cache_folder() / "plans" / key
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_subfolder(private_cache_folder(), "plans", "onnxruntime", key)
     return OnnxRuntimeRunner(
         data,
         file,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import _provider_cpu, _provider_cuda, _provider_openvino, _provider_tensorrt
 from ._errors import ProviderError
+from ._plan_key import CLIPS_PER_CALL
 from ._runner import GraphRunner
 
 __all__ = ["CPU", "PROVIDER_NAMES", "Provider", "provider_called", "usable_providers", "why_not"]
@@ -46,9 +47,6 @@ CPU = Provider(
     "cpu", _provider_cpu.NAME, 1, _provider_cpu.why_not, _provider_cpu.version, _provider_cpu.open_graph
 )
 
-_GPU_CLIPS_PER_CALL = 8
-"""At 256 px a clip of 16 pairs took 0.2 GB on a CPU: eight are 1.6 GB."""
-
 _PROVIDERS = (
     CPU,
     Provider(
@@ -62,7 +60,7 @@ _PROVIDERS = (
     Provider(
         "cuda",
         _provider_cuda.NAME,
-        _GPU_CLIPS_PER_CALL,
+        CLIPS_PER_CALL,
         _provider_cuda.why_not,
         _provider_cuda.version,
         _provider_cuda.open_graph,
@@ -70,7 +68,7 @@ _PROVIDERS = (
     Provider(
         "tensorrt",
         _provider_tensorrt.NAME,
-        _GPU_CLIPS_PER_CALL,
+        CLIPS_PER_CALL,
         _provider_tensorrt.why_not,
         _provider_tensorrt.version,
         _provider_tensorrt.open_graph,
