@@ -38,6 +38,10 @@ def main(argv):
         from flowtell.benchmarks._cli_contenders import contenders_main
 
         return contenders_main(words[1:])
+    if words[:1] in (["tune"], ["sweep"]):
+        from flowtell.benchmarks._cli_tune import sweep_main, tune_main
+
+        return (tune_main if words[0] == "tune" else sweep_main)(words[1:])
     return _bench(words)
 
 
@@ -222,8 +226,9 @@ def _parser():
         epilog=f"Exit code: 0 the run is VALID, 1 it is not, 2 wrong usage. A run is valid where its outputs "
         f"are right, rounds lie within {RULES.steady:.0%} of their median, the machine itself within "
         f"{RULES.machine:.0%}, and there are queries enough for the percentile. "
-        "'flowtell bench compare A B' compares two results, 'flowtell bench report' draws them, and "
-        "'flowtell bench contenders' runs the engine beside what one would use instead.",
+        "'flowtell bench compare A B' compares two results, 'flowtell bench report' draws them, "
+        "'flowtell bench contenders' runs the engine beside what one would use instead, "
+        "'flowtell bench tune' finds the fastest settings and 'flowtell bench sweep' tries all of them.",
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="folder of a bundle (default: the packaged one)")

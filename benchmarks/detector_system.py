@@ -45,7 +45,7 @@ def clip_outputs(detector, clip):
 
 
 class DetectorSystem:
-    """Runs samples on a detector, as many at a time as it has threads; outputs are those of `clip_outputs`.
+    """Runs samples on a detector, as many at a time as its calls hold; outputs are those of `clip_outputs`.
 
     Use as a context manager; leaving it waits for what is still running.
     """
@@ -54,7 +54,8 @@ class DetectorSystem:
         self._detector = detector
         self._clips = clips
         self._done = queue.SimpleQueue()
-        self._pool = ThreadPoolExecutor(detector.threads, thread_name_prefix="load")
+        busy = detector.threads * detector.clips_per_call
+        self._pool = ThreadPoolExecutor(busy, thread_name_prefix="load")
 
     def __enter__(self):
         """Return the system."""

@@ -2,7 +2,8 @@
 
 import base64
 import html
-import io
+
+from flowtell.benchmarks._drawing import png_of, pyplot_without_screen
 
 __all__ = ["contest_picture", "html_page", "picture", "stages_picture"]
 
@@ -16,7 +17,7 @@ def contest_picture(entries):
         entries: `contest.Entry` of each contender, the first of them ours.
     """
     ran = sorted((e for e in entries if e.pairs_per_s), key=lambda e: e.pairs_per_s)
-    pyplot = _pyplot()
+    pyplot = pyplot_without_screen()
     figure, axis = pyplot.subplots(figsize=(9, 0.8 + 0.5 * len(ran)), layout="constrained")
     for place, entry in enumerate(ran):
         scale = entry.pairs_per_s * entry.median_ms
@@ -29,7 +30,7 @@ def contest_picture(entries):
         )
     axis.set_yticks(range(len(ran)), [entry.name for entry in ran])
     axis.set_xlabel("frame pairs a second, median and quartiles (hatched: another method, other outputs)")
-    return _png(pyplot, figure)
+    return png_of(pyplot, figure)
 
 
 def picture(reports):
@@ -38,13 +39,13 @@ def picture(reports):
     Args:
         reports: dict of a result's name to the report that `flowtell bench` wrote.
     """
-    pyplot = _pyplot()
+    pyplot = pyplot_without_screen()
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
     _draw_rates(axes[0, 0], reports)
     _draw_latencies(axes[0, 1], reports)
     _draw_roofline(axes[1, 0], reports)
     _draw_cold_start(axes[1, 1], reports)
-    return _png(pyplot, figure)
+    return png_of(pyplot, figure)
 
 
 def html_page(reports, png):
@@ -72,7 +73,7 @@ def stages_picture(figures):
     Args:
         figures: what `engine.summary` returns.
     """
-    pyplot = _pyplot()
+    pyplot = pyplot_without_screen()
     shares = {name: entry["stage_share"] for name, entry in figures.items() if isinstance(entry, dict)}
     figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.7 * len(shares)), layout="constrained")
     stages = list(dict.fromkeys(stage for share in shares.values() for stage in share))
@@ -89,23 +90,7 @@ def stages_picture(figures):
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=f"C{number}") for number in range(len(stages))]
     axes.legend(handles, stages, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.25))
     axes.set(xlim=(0, 1), xlabel="share of the time of all stages, summed over threads")
-    return _png(pyplot, figure)
-
-
-def _pyplot():
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _png(pyplot, figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
-    return buffer.getvalue()
+    return png_of(pyplot, figure)
 
 
 def _row(name, report):

@@ -12,6 +12,7 @@ from ._detector import ClipScores, Detector
 from ._effort import Effort
 from ._errors import BundleError, DecodeError, FlowtellError, InputError, IsolationError, ProviderError
 from ._pipeline import Progress, iter_face_clips
+from ._profile import Profile
 from ._result import BundleIdentity, ClipResult, FaceResult, Result, TimingMs
 from ._stream import Stream, StreamScore
 from ._version import __version__
@@ -30,6 +31,7 @@ __all__ = [
     "FlowtellError",
     "InputError",
     "IsolationError",
+    "Profile",
     "Progress",
     "ProviderError",
     "Result",

@@ -12,6 +12,7 @@ from ._detector import Detector
 from ._effort import Effort
 from ._errors import InputError
 from ._manifest import PRECISIONS
+from ._profile import Profile
 from ._providers import PROVIDER_NAMES
 from ._result import Result
 from ._run_control import require_timeout
@@ -29,6 +30,7 @@ def main(argv: list[str]) -> int:
         provider=arguments.provider,
         precision=arguments.precision,
         threads=arguments.threads,
+        profile=None if arguments.profile is None else Profile.read(arguments.profile),
     )
     width = max(len(file) for file in arguments.video)
     if not arguments.json:
@@ -123,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads that compute at the same time (default: all cores)"
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="FILE",
+        help="run as 'flowtell bench tune' found best here, instead of --provider, --precision and --threads",
     )
     parser.add_argument(
         "--timeout", type=float, metavar="S", help="give a file up after so many seconds (default: never)"

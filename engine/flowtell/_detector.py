@@ -21,6 +21,7 @@ from ._file_run import FileRun
 from ._judging import ClipLogits, JudgePool
 from ._manifest import PRECISIONS
 from ._pipeline import FaceGraphs, Progress, open_face_graphs
+from ._profile import MAX_CLIPS_PER_CALL, MAX_THREADS, Profile
 from ._providers import Provider, provider_called
 from ._result import Result
 from ._run_control import RunControl, require_timeout
@@ -29,8 +30,6 @@ from ._stream import Stream
 from ._verdict import sigmoid
 
 __all__ = ["ClipScores", "Detector"]
-
-MAX_THREADS = 256
 
 _FILES_AT_ONCE = 2
 """While the last clips of a file are judged the next one is read; more would only hold more in memory."""
@@ -69,14 +68,16 @@ class Detector:
         graphs: FaceGraphs,
         detector: GraphSession,
         threads: int,
+        clips_per_call: int,
     ) -> None:
         self._bundle = bundle
         self._provider = provider
         self._precision = precision
         self._threads = threads
+        self._clips_per_call = clips_per_call
         self._graphs = graphs
         self._cores = Cores(threads)
-        self._pool = JudgePool(detector, threads, provider.clips_per_call, self._cores)
+        self._pool = JudgePool(detector, threads, clips_per_call, self._cores)
         self._finalizer = weakref.finalize(self, self._pool.close)
 
     @classmethod
@@ -87,6 +88,8 @@ class Detector:
         provider: str = "auto",
         precision: str = "fp32",
         threads: int | None = None,
+        clips_per_call: int | None = None,
+        profile: Profile | None = None,
     ) -> Detector:
         """Open a bundle for judging.
 
@@ -97,16 +100,28 @@ class Detector:
             precision: what the detector graph computes in: `fp32`, `fp16` or `int8`, where the bundle has it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
                 as this process has cores.
+            clips_per_call: how many face clips share a call to the detector at most, 1 to 64; None: what
+                suits the provider. On the `cpu` provider scores do not depend on it.
+            profile: what `flowtell bench tune` found for this bundle, instead of the four settings above.
 
         Raises:
             BundleError: where the bundle is missing, altered, malformed, or lacks the detector in it.
             ProviderError: where the provider cannot be used here; the message says what to install.
-            InputError: for any other argument that is out of range.
+            InputError: for any other argument that is out of range, settings beside a profile, and a profile
+                of another bundle.
         """
+        if profile is not None:
+            if (provider, precision, threads, clips_per_call) != ("auto", "fp32", None, None):
+                raise InputError("a profile sets provider, precision, threads and clips per call itself")
+            bundle = bundle_from_argument(bundle)
+            profile.require_for(bundle.sha256)
+            provider, precision = profile.provider, profile.precision
+            threads, clips_per_call = profile.threads, profile.clips_per_call
         if threads is None:
             threads = min(usable_cores(), MAX_THREADS)
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-            raise InputError(f"threads must be an integer from 1 to {MAX_THREADS}, not {threads!r}")
+        _require_count("threads", threads, MAX_THREADS)
+        if clips_per_call is not None:
+            _require_count("clips_per_call", clips_per_call, MAX_CLIPS_PER_CALL)
         if precision not in PRECISIONS:
             raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
         named = None if provider == "auto" else provider_called(provider)
@@ -118,7 +133,9 @@ class Detector:
         graphs = open_face_graphs(opened, threads)
         taken = named or fastest_provider(opened, precision, graphs)
         detector = open_session(opened, "detector", precision, taken, threads)
-        return cls(opened, taken, precision, graphs, detector, threads)
+        return cls(
+            opened, taken, precision, graphs, detector, threads, clips_per_call or taken.clips_per_call
+        )
 
     @property
     def bundle(self) -> Bundle:
@@ -139,6 +156,11 @@ class Detector:
     def threads(self) -> int:
         """How many threads compute at the same time, reading and judging together."""
         return self._threads
+
+    @property
+    def clips_per_call(self) -> int:
+        """How many face clips share a call to the detector at most."""
+        return self._clips_per_call
 
     def __enter__(self) -> Detector:
         """Return the detector."""
@@ -304,6 +326,11 @@ class Detector:
                 future.cancel()
                 control.cancel()
             readers.shutdown(wait=True)
+
+
+def _require_count(name: str, value: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InputError(f"{name} must be an integer from 1 to {most}, not {value!r}")
 
 
 def _effort(max_clips: int | None, effort: Effort) -> Effort:

@@ -1,0 +1,187 @@
+"""`flowtell bench sweep` and `flowtell bench tune`: every way to run a bundle, and the best of them."""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import flowtell
+from flowtell.benchmarks._arguments import positive
+from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, grid_of
+from flowtell.benchmarks.tuner import Limits, tune
+from flowtell.training.run_folder import whole_file, write_json
+
+__all__ = ["sweep_main", "tune_main"]
+
+EXIT_DONE, EXIT_NONE = 0, 1
+
+_TRIAL_S = 2.0
+"""Of each trial of the tuner: long beside opening a detector, and those near the best are tried twice."""
+
+_SWEEP_S = 10.0
+"""Of each setting of a sweep, as long as a round of `flowtell bench`."""
+
+
+def tune_main(words):
+    """Find the fastest way to run a bundle within limits, write it as a profile; 0, or 1: there is none."""
+    parser = _parser("tune", "Find the fastest way to run a bundle on this machine, within limits.", _TRIAL_S)
+    add = parser.add_argument
+    add("--max-latency-ms", type=positive(float), metavar="MS", help="of a call while all threads are busy")
+    add("--max-memory-mb", type=positive(float), metavar="MB", help="of the process, everything included")
+    add(
+        "--max-drift",
+        type=positive(float),
+        default=0.25,
+        metavar="D",
+        help="largest difference of a logit from the cpu provider's in fp32 (default: 0.25); a verdict never "
+        "flips",
+    )
+    add("--out", type=Path, metavar="FILE", help="write the profile there, for flowtell detect --profile")
+    args = parser.parse_args(words)
+    limits = Limits(args.max_drift, args.max_latency_ms, args.max_memory_mb)
+    bundle = _bundle(args.bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        grid, samples = _prepared(args, bundle, Path(folder))
+        grid = replace(grid, pairs=grid.pairs[:1])
+
+        def measure(point):
+            from flowtell.benchmarks.probe import probe
+
+            _tell(f"trying {point}")
+            return probe(bundle.path, point, samples[point.pairs].path, args.duration)
+
+        choice = tune(grid, measure, limits)
+    for point, measured in choice.trials:
+        print(_line(point, measured, limits.broken_by(measured)))
+    if choice.point is None:
+        print("nothing keeps to these limits: allow more, or take a bundle with more precisions")
+        return EXIT_NONE
+    print(f"best: {choice.point}, of {len(grid.points())} in {len(choice.trials)} trials")
+    if args.out:
+        write_json(args.out, _profile(bundle, choice, limits))
+        print(f"wrote {args.out}: flowtell detect VIDEO --profile {args.out}")
+    return EXIT_DONE
+
+
+def sweep_main(words):
+    """Measure every way to run a bundle into a store; 0."""
+    parser = _parser(
+        "sweep", "Measure every way to run a bundle on this machine. Interrupted, it goes on.", _SWEEP_S
+    )
+    add = parser.add_argument
+    add("--store", type=Path, required=True, metavar="FILE", help="JSON lines, one a setting; is added to")
+    add("--picture", type=Path, metavar="FILE", help="draw rate against latency there, as PNG")
+    args = parser.parse_args(words)
+    from flowtell.benchmarks.sweep import Store, sweep
+
+    bundle = _bundle(args.bundle)
+    store = Store(args.store, bundle.sha256)
+    with tempfile.TemporaryDirectory() as folder:
+        grid, samples = _prepared(args, bundle, Path(folder))
+
+        def progress(point, done, count):
+            _tell(f"{done + 1} of {count}: {point}")
+
+        found = sweep(bundle.path, grid.points(), samples, store, args.duration, progress)
+    limits = Limits()
+    ranked = sorted(found.items(), key=lambda entry: -(entry[1].pairs_per_s or 0))
+    print("\n".join(_line(point, measured, limits.broken_by(measured)) for point, measured in ranked))
+    if args.picture:
+        from flowtell.benchmarks.sweep_picture import sweep_picture
+
+        with whole_file(args.picture) as scratch:
+            scratch.write_bytes(sweep_picture(found, limits))
+    return EXIT_DONE
+
+
+def _parser(name, description, duration_s):
+    parser = argparse.ArgumentParser(
+        prog=f"flowtell bench {name}",
+        description=f"{description} Each setting runs in a process of its own; outputs are compared first.",
+        epilog="Exit code: 0 done, 1 nothing keeps to the limits, 2 wrong usage.",
+    )
+    add = parser.add_argument
+    add("bundle", nargs="?", metavar="BUNDLE", help="folder of a bundle (default: the packaged one)")
+    add("--providers", nargs="+", metavar="P", help="default: all that can be used here")
+    add("--precisions", nargs="+", metavar="Q", help="default: all that the bundle has")
+    add("--threads", nargs="+", type=positive(int), metavar="N", help="default: 1, half the cores, all")
+    add(
+        "--clips-per-call",
+        nargs="+",
+        type=positive(int),
+        metavar="N",
+        help=f"default: {' '.join(map(str, CLIPS_PER_CALL))}",
+    )
+    add("--pairs", nargs="+", type=positive(int), metavar="T", help="pairs of a clip (default: the bundle's)")
+    add("--video", action="append", metavar="FILE", help="take face clips of it (default: the samples)")
+    add("--clips", type=positive(int), default=2, metavar="N", help="face clips of each video (default: 2)")
+    add(
+        "--duration",
+        type=positive(float),
+        default=duration_s,
+        metavar="S",
+        help=f"how long each is timed, at least (default: {duration_s:g})",
+    )
+    return parser
+
+
+def _bundle(folder):
+    return flowtell.Bundle.open(folder or flowtell.default_bundle_path())
+
+
+def _prepared(args, bundle, folder):
+    """Return the grid that was asked for, and the samples of each T in it."""
+    from flowtell import samples as packaged
+    from flowtell.benchmarks.detector_system import sample_clips
+    from flowtell.benchmarks.sweep import write_samples
+
+    whole = grid_of(bundle)
+    grid = replace(
+        whole,
+        **{
+            name: tuple(values)
+            for name in ("providers", "precisions", "threads", "clips_per_call", "pairs")
+            if (values := getattr(args, name))
+        },
+    )
+    oracle = flowtell.Detector.open(bundle, provider="cpu")
+    videos = args.video or [packaged.natural_path(), packaged.swapped_path()]
+    samples = {}
+    for pairs in grid.pairs:
+        clips = sample_clips(oracle, videos, args.clips, pairs)
+        samples[pairs] = write_samples(oracle, clips, folder / f"{pairs}.npz")
+    oracle.close()
+    return grid, samples
+
+
+def _profile(bundle, choice, limits):
+    point = asdict(choice.point)
+    return {
+        "schema": 1,
+        "kind": "flowtell profile",
+        "settings": {
+            "bundle_sha256": bundle.sha256,
+            **{name: point[name] for name in ("provider", "precision", "threads", "clips_per_call")},
+        },
+        "limits": asdict(limits),
+        "measured": asdict(choice.measured),
+        "probes": [asdict(point) | asdict(measured) for point, measured in choice.trials],
+        "machine": machine_context(),
+    }
+
+
+def _line(point, measured, broken):
+    if measured.pairs_per_s is None:
+        return f"{point}: {measured.failed}"
+    words = (
+        f"{point}: {measured.pairs_per_s:.1f} pairs/s, {measured.latency_ms:.0f} ms a call, "
+        f"{measured.peak_memory_mb:.0f} MB, drift {measured.logit_drift:.1e}"
+    )
+    return f"{words} (out: {'; '.join(broken)})" if broken else words
+
+
+def _tell(words):
+    if sys.stderr.isatty():
+        print(words, file=sys.stderr)

@@ -1,0 +1,124 @@
+"""Measures many ways to run a bundle, one after the other, into a store that an interrupted sweep resumes.
+
+The store is a file of JSON lines: first what was swept and where, then one line a point, written as soon as
+it is known. A line cut short by a kill is measured again.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+import flowtell
+from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.probe import Measured, probe
+from flowtell.benchmarks.settings_grid import Point
+
+__all__ = ["Samples", "Store", "sweep", "write_samples"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Clips of one length with a reference's outputs: the npz file that `probe` reads, and whose they are."""
+
+    path: object
+    reference: str
+
+
+def write_samples(detector, clips, path, reference=None):
+    """Write clips and the outputs that every way to run the bundle is compared with; return the `Samples`.
+
+    Args:
+        detector: the `flowtell.Detector` whose outputs are the reference's: the cpu provider in fp32, which
+            the export's gate holds to the Keras model; not used where `reference` is given.
+        clips: uint8 `[T+1, S, S, 3]` each, all of one T.
+        path: of the npz file.
+        reference: `(name, outputs)`, as `accuracy.reference_logits` gives them; None for the detector's.
+    """
+    from flowtell.benchmarks.detector_system import clip_outputs
+
+    name, wanted = reference or (
+        f"the {detector.provider} in {detector.precision}",
+        [clip_outputs(detector, clip) for clip in clips],
+    )
+    np.savez(path, clips=np.stack(clips), wanted=np.stack(wanted))
+    return Samples(path, name)
+
+
+class Store:
+    """The file that a sweep writes: what is measured of one bundle on one machine."""
+
+    def __init__(self, path, bundle_sha256):
+        """Open a store, or begin one.
+
+        Raises:
+            flowtell.InputError: where the file is no store, or one of another bundle or processor.
+        """
+        self.path = path
+        self.head = {
+            "schema": SCHEMA,
+            "kind": "flowtell sweep",
+            "bundle_sha256": bundle_sha256,
+            "machine": machine_context(),
+        }
+        self.measured = {}
+        if path.exists():
+            self._read()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(self.head)
+
+    def add(self, point, measured):
+        """Keep what was measured of a point; it is on the disk when this returns."""
+        self._append({"point": asdict(point), "measured": asdict(measured)})
+        self.measured[point] = measured
+
+    def _append(self, line):
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self):
+        text = self.path.read_text(encoding="utf-8")
+        lines = text.split("\n")
+        if lines[-1]:
+            # its writer was killed in the middle of this line
+            self.path.write_text(text[: len(text) - len(lines[-1])], encoding="utf-8")
+        try:
+            head, *rest = (json.loads(line) for line in lines[:-1])
+            same = [head[key] == self.head[key] for key in ("schema", "kind", "bundle_sha256")]
+            same.append(head["machine"]["cpu"] == self.head["machine"]["cpu"])
+            for line in rest:
+                figures = line["measured"]
+                if figures["rounds"] is not None:
+                    figures["rounds"] = tuple(figures["rounds"])
+                self.measured[Point(**line["point"])] = Measured(**figures)
+        except (ValueError, KeyError, TypeError) as error:
+            raise flowtell.InputError(f"'{self.path}' is no store of a sweep: {error}") from error
+        if not all(same):
+            raise flowtell.InputError(
+                f"'{self.path}' holds a sweep of another bundle or processor: name a new file"
+            )
+
+
+def sweep(bundle_folder, points, samples, store, duration_s, progress=lambda point, done, count: None):
+    """Measure every point that the store does not hold yet; return a dict of each `Point` to its `Measured`.
+
+    Args:
+        bundle_folder: of the bundle.
+        points: `Point`s.
+        samples: dict of T to the `Samples` of that length.
+        store: a `Store`.
+        duration_s: how long each is timed.
+        progress: called with the point and how many of how many are done, before it is measured.
+    """
+    for number, point in enumerate(points):
+        if point in store.measured:
+            continue
+        progress(point, number, len(points))
+        store.add(point, probe(bundle_folder, point, samples[point.pairs].path, duration_s))
+    return {point: store.measured[point] for point in points}

@@ -1,0 +1,175 @@
+"""The tuner finds what trying everything would find, sooner; a sweep goes on where it was stopped."""
+
+import json
+from dataclasses import replace
+from importlib import resources
+
+import jsonschema
+import numpy as np
+import pytest
+
+import flowtell
+from flowtell import samples
+from flowtell.__main__ import main
+from flowtell.benchmarks.probe import Measured
+from flowtell.benchmarks.settings_grid import Grid, Point
+from flowtell.benchmarks.sweep import Store
+from flowtell.benchmarks.sweep_picture import unbeaten
+from flowtell.benchmarks.tuner import NEAR, Limits, tune
+
+GRID = Grid(("cpu", "openvino"), ("fp32", "fp16", "int8"), (1, 2), (1, 2, 4, 8), (16,))
+
+
+class Machine:
+    """A made-up machine: rates multiply, with noise; a call holds memory by its clips and threads."""
+
+    def __init__(self, seed, noise=0.02):
+        self._rng = np.random.default_rng(seed)
+        self._noise = noise
+        self.speed = {
+            (provider, precision): rate
+            for provider, base in (("cpu", 5.0), ("openvino", self._rng.uniform(4.0, 8.0)))
+            for precision, rate in (("fp32", base), ("fp16", 0.8 * base), ("int8", 2 * base))
+        }
+        self.batch_gain = self._rng.uniform(0.9, 1.2)
+        self.tried = []
+
+    def true_rate(self, point):
+        gain = 1 + (self.batch_gain - 1) * (1 - 1 / point.clips_per_call)
+        return self.speed[point.provider, point.precision] * point.threads**0.95 * gain
+
+    def measure(self, point):
+        self.tried.append(point)
+        rate = self.true_rate(point) * (1 + self._noise * self._rng.normal())
+        busy = point.threads * point.clips_per_call
+        drift = {"fp32": 1e-6, "fp16": 1e-2, "int8": 0.1}[point.precision]
+        return Measured(
+            logit_drift=drift,
+            verdict_flips=0,
+            pairs_per_s=rate,
+            rounds=(rate,),
+            latency_ms=1e3 * busy * point.pairs / rate,
+            open_ms=100.0,
+            peak_memory_mb=200.0 + 100.0 * busy,
+        )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_its_choice_is_near_the_best_of_all_in_a_third_of_the_points(seed):
+    machine = Machine(seed)
+    choice = tune(GRID, machine.measure, Limits())
+    best = max(machine.true_rate(point) for point in GRID.points())
+    assert machine.true_rate(choice.point) >= (1 - NEAR) * best
+    assert len(choice.trials) == len(machine.tried) <= len(GRID.points()) / 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "keeps"),
+    [
+        (Limits(drift=0.05), lambda point, measured: point.precision != "int8"),
+        (Limits(memory_mb=350), lambda point, measured: measured.peak_memory_mb <= 350),
+        (Limits(latency_ms=2000), lambda point, measured: measured.latency_ms <= 2000),
+    ],
+)
+def test_its_choice_keeps_to_the_limits(limits, keeps):
+    choice = tune(GRID, Machine(1).measure, limits)
+    assert keeps(choice.point, choice.measured)
+
+
+def test_threads_are_taken_away_where_memory_asks_for_it():
+    choice = tune(GRID, Machine(2).measure, Limits(memory_mb=310))
+    assert (choice.point.threads, choice.point.clips_per_call) == (1, 1)
+
+
+def test_where_nothing_keeps_to_the_limits_there_is_no_choice():
+    choice = tune(GRID, Machine(3).measure, Limits(memory_mb=10))
+    assert choice.point is None
+    assert choice.trials
+
+
+def test_what_does_not_run_is_not_chosen():
+    machine = Machine(4)
+
+    def measure(point):
+        if point.provider == "openvino":
+            return Measured(failed="openvino cannot load it")
+        return machine.measure(point)
+
+    assert tune(GRID, measure, Limits()).point.provider == "cpu"
+
+
+def test_nothing_beats_what_is_on_the_front():
+    machine = Machine(5, noise=0)
+    found = {point: machine.measure(point) for point in GRID.points()}
+    front = unbeaten(found)
+    for point in found:
+        beaten = [
+            other
+            for other in found.values()
+            if other.pairs_per_s > found[point].pairs_per_s and other.latency_ms < found[point].latency_ms
+        ]
+        assert not (beaten and point in front)
+
+
+def test_a_store_is_gone_on_with_and_a_line_cut_short_is_forgotten(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    points = GRID.points()[:2]
+    measured = Machine(6).measure(points[0])
+    store = Store(path, "a" * 64)
+    store.add(points[0], measured)
+    store.add(points[1], measured)
+    path.write_bytes(path.read_bytes()[:-20])
+    again = Store(path, "a" * 64)
+    assert again.measured == {points[0]: measured}
+    again.add(points[1], measured)
+    assert Store(path, "a" * 64).measured == {points[0]: measured, points[1]: measured}
+
+
+def test_a_store_of_another_bundle_is_refused(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    Store(path, "a" * 64)
+    with pytest.raises(flowtell.InputError, match="another bundle or processor"):
+        Store(path, "b" * 64)
+    path.write_text("no store\n")
+    with pytest.raises(flowtell.InputError, match="is no store of a sweep"):
+        Store(path, "a" * 64)
+
+
+def test_the_command_writes_a_profile_that_detect_takes(tiny_bundle, tmp_path, capsys):
+    profile = tmp_path / "profile.json"
+    words = ["bench", "tune", str(tiny_bundle), "--providers", "cpu", "--pairs", "4", "--duration", "0.1"]
+    assert main([*words, "--clips-per-call", "1", "2", "--out", str(profile)]) == 0
+    assert "best: cpu fp32" in capsys.readouterr().out
+    stated = json.loads(profile.read_text())
+    schema = resources.files("flowtell.schemas").joinpath("profile.schema.json").read_text("utf-8")
+    jsonschema.validate(stated, json.loads(schema))
+    opened = flowtell.Detector.open(tiny_bundle, profile=flowtell.Profile.read(profile))
+    settings = stated["settings"]
+    assert (opened.threads, opened.clips_per_call) == (settings["threads"], settings["clips_per_call"])
+    words = ["detect", str(samples.natural_path()), "--clips", "1", "--bundle", str(tiny_bundle)]
+    assert main([*words, "--profile", str(profile), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["provider"] == "CPUExecutionProvider"
+
+
+def test_the_command_says_where_nothing_keeps_to_the_limits(tiny_bundle, capsys):
+    words = ["bench", "tune", str(tiny_bundle), "--providers", "cpu", "--pairs", "4", "--duration", "0.1"]
+    assert main([*words, "--clips-per-call", "1", "--max-memory-mb", "1"]) == 1
+    assert "nothing keeps to these limits" in capsys.readouterr().out
+
+
+def test_the_sweep_measures_every_point_once(tiny_bundle, tmp_path, capsys):
+    store = tmp_path / "sweep.jsonl"
+    words = ["bench", "sweep", str(tiny_bundle), "--providers", "cpu", "--pairs", "2", "4", "--threads", "1"]
+    words += ["--clips-per-call", "1", "2", "--duration", "0.1", "--store", str(store)]
+    assert main([*words, "--picture", str(tmp_path / "sweep.png")]) == 0
+    lines = store.read_text().splitlines()
+    assert len(lines) == 5
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert main(words) == 0
+    assert store.read_text().splitlines() == lines
+    assert capsys.readouterr().out.count("pairs/s") == 8
+
+
+def test_points_say_what_they_are():
+    point = Point("cpu", "fp32", 2, 1, 16)
+    assert str(replace(point, threads=4)) == "cpu fp32, threads 4, clips a call 1, pairs a clip 16"
