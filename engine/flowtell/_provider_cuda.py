@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
-from ._runner import GraphRunner
+from ._runner import GraphRunner, GraphSource
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
 
@@ -24,6 +24,6 @@ def version() -> str:
     return f"onnxruntime-gpu {load_onnxruntime().__version__}"
 
 
-def open_graph(data: bytes, file: str, threads: int) -> GraphRunner:
+def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     """Load a graph; raises `ProviderError` as `OnnxRuntimeRunner`, also where there is no GPU."""
-    return OnnxRuntimeRunner(data, file, NAME, use_tf32="0")
+    return OnnxRuntimeRunner(source.data, source.file, NAME, use_tf32="0")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import ProviderError
-from ._runner import GraphRunner, RunningCall
+from ._runner import GraphRunner, GraphSource, RunningCall
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
 
@@ -36,13 +36,13 @@ def version() -> str:
     return f"openvino {importlib.metadata.version('openvino')}"
 
 
-def open_graph(data: bytes, file: str, threads: int) -> GraphRunner:
+def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     """Load a graph for `threads` callers at a time.
 
     Raises:
         ProviderError: where OpenVINO is missing or refuses the graph.
     """
-    return _OpenVinoRunner(data, file, threads)
+    return _OpenVinoRunner(source.data, source.file, threads)
 
 
 def _load() -> ModuleType:

@@ -11,7 +11,7 @@ import hashlib
 
 from ._cache import private_cache_folder, private_subfolder
 from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
-from ._runner import GraphRunner
+from ._runner import GraphRunner, GraphSource
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
 
@@ -33,13 +33,13 @@ def version() -> str:
     return f"onnxruntime-gpu {load_onnxruntime().__version__}, TensorRT"
 
 
-def open_graph(data: bytes, file: str, threads: int) -> GraphRunner:
+def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     """Load a graph; raises `ProviderError` as `OnnxRuntimeRunner`, also where there is no GPU or TensorRT."""
-    key = f"{hashlib.sha256(data).hexdigest()}-{load_onnxruntime().__version__}"
+    key = f"{hashlib.sha256(source.data).hexdigest()}-{load_onnxruntime().__version__}"
     folder = private_subfolder(private_cache_folder(), "plans", "onnxruntime", key)
     return OnnxRuntimeRunner(
-        data,
-        file,
+        source.data,
+        source.file,
         NAME,
         trt_engine_cache_enable="1",
         trt_engine_cache_path=str(folder),

@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import _provider_cpu, _provider_cuda, _provider_openvino, _provider_tensorrt
+from . import (
+    _provider_cpu,
+    _provider_cuda,
+    _provider_openvino,
+    _provider_tensorrt,
+    _provider_tensorrt_plan,
+)
 from ._errors import ProviderError
 from ._plan_key import CLIPS_PER_CALL
-from ._runner import GraphRunner
+from ._runner import GraphRunner, GraphSource
 
 __all__ = ["CPU", "PROVIDER_NAMES", "Provider", "provider_called", "usable_providers", "why_not"]
 
@@ -31,8 +37,7 @@ class Provider:
         clips_per_call: how many face clips share a call to the detector at most.
         why_not: returns why it cannot be used here, in one sentence, or None.
         version: returns what computes, with its version.
-        open_graph: loads a graph from its bytes, its file's name for messages, and how many threads call it
-            at a time; raises ProviderError.
+        open_graph: loads a graph, for so many threads that call it at a time; raises ProviderError.
     """
 
     name: str
@@ -40,7 +45,7 @@ class Provider:
     clips_per_call: int
     why_not: Callable[[], str | None]
     version: Callable[[], str]
-    open_graph: Callable[[bytes, str, int], GraphRunner]
+    open_graph: Callable[[GraphSource, int], GraphRunner]
 
 
 CPU = Provider(
@@ -65,6 +70,15 @@ _PROVIDERS = (
         _provider_cuda.version,
         _provider_cuda.open_graph,
     ),
+    # two ways to TensorRT: a plan that was built before, else ONNX Runtime, which builds its own
+    Provider(
+        "tensorrt",
+        _provider_tensorrt_plan.NAME,
+        CLIPS_PER_CALL,
+        _provider_tensorrt_plan.why_not,
+        _provider_tensorrt_plan.version,
+        _provider_tensorrt_plan.open_graph,
+    ),
     Provider(
         "tensorrt",
         _provider_tensorrt.NAME,
@@ -82,11 +96,14 @@ def why_not(name: str) -> str | None:
     Raises:
         ProviderError: where there is no provider of that name.
     """
-    for provider in _PROVIDERS:
-        # `auto` falls back to the CPU, and every provider needs it for finding faces
-        if provider.name == name or (name == "auto" and provider is CPU):
-            return CPU.why_not() or provider.why_not()
-    raise ProviderError(f"there is no provider '{name}': choose one of {', '.join(PROVIDER_NAMES)}")
+    if name not in PROVIDER_NAMES:
+        raise ProviderError(f"there is no provider '{name}': choose one of {', '.join(PROVIDER_NAMES)}")
+    # `auto` falls back to the CPU, and every provider needs it for finding faces
+    reason = CPU.why_not()
+    if reason is not None or name == "auto":
+        return reason
+    reasons = [provider.why_not() for provider in _PROVIDERS if provider.name == name]
+    return None if None in reasons else reasons[0]
 
 
 def provider_called(name: str) -> Provider:
@@ -98,13 +115,17 @@ def provider_called(name: str) -> Provider:
     reason = why_not(name)
     if reason is not None:
         raise ProviderError(reason)
-    return next(provider for provider in _PROVIDERS if provider.name == name)
+    return next(p for p in _PROVIDERS if p.name == name and p.why_not() is None)
 
 
 def usable_providers() -> list[Provider]:
-    """Return those that can be used here, the CPU first.
+    """Return those that can be used here, one of each name, the CPU first.
 
     Raises:
         ProviderError: where there is none.
     """
-    return [provider_called("cpu")] + [p for p in _PROVIDERS if p is not CPU and p.why_not() is None]
+    found = {"cpu": provider_called("cpu")}
+    for provider in _PROVIDERS:
+        if provider.name not in found and provider.why_not() is None:
+            found[provider.name] = provider
+    return list(found.values())

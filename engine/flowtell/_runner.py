@@ -1,17 +1,38 @@
-"""What a provider gives for a graph: something that runs it, and that says what it takes and gives."""
+"""What a provider gets of a graph and what it gives: something that runs it and says what it takes."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-__all__ = ["GraphRunner", "RunningCall", "Values"]
+from ._plan_key import Shapes
+
+__all__ = ["GraphRunner", "GraphSource", "RunningCall", "Values"]
 
 Values = Mapping[str, tuple[str, int]]
 """Inputs or outputs of a graph: name -> (type as ONNX Runtime writes it, such as `tensor(uint8)`, rank)."""
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """A graph of a bundle.
+
+    Attributes:
+        data: its bytes, as they were checked.
+        file: its file's name, for messages.
+        precision: what it computes in: `fp32`, `fp16` or `int8`.
+        profile: name of each input to the smallest, usual and largest shape that a plan is built for; empty
+            for graphs that run on the CPU alone.
+    """
+
+    data: bytes
+    file: str
+    precision: str = "fp32"
+    profile: Mapping[str, Shapes] = field(default_factory=dict)
 
 
 class RunningCall:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ._bundle import Bundle
 from ._errors import BundleError, ProviderError
+from ._plan_key import profile_of
 from ._providers import Provider
-from ._runner import GraphRunner, RunningCall, Values
+from ._runner import GraphRunner, GraphSource, RunningCall, Values
 
 __all__ = ["GraphSession", "open_session", "require_shape"]
 
@@ -85,7 +86,8 @@ def open_session(
     """
     data = bundle.read_graph(graph, precision)
     file = bundle.manifest.graphs[graph][precision].file
-    runner = provider.open_graph(data, file, threads)
+    source = GraphSource(data, file, precision, profile_of(graph, bundle.manifest) or {})
+    runner = provider.open_graph(source, threads)
     signature = _SIGNATURES[graph]
     _require_signature(file, "input", signature.inputs, runner.inputs)
     _require_signature(file, "output", signature.outputs, runner.outputs)
