@@ -11,6 +11,7 @@ Prints one JSON object; ends with 1 where something was left that is neither the
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import shutil
@@ -51,10 +52,12 @@ class Run:
 
 
 def kill_exports(folder: Path, kills: int, seed: int, *, only_while_filling: bool = False) -> Report:
-    """Export the tiny bundle into `folder` again and again and kill each run; return what was seen."""
+    """Export the tiny bundle into `folder` until so many runs were killed; return what was seen."""
     generator, report = random.Random(seed), Report()
     run = None if only_while_filling else undisturbed_run(folder / "first")
-    for number in range(kills):
+    for number in itertools.count():
+        if report.kills == kills:
+            break
         target = folder / str(number) / "bundle"
         target.parent.mkdir()
         old = Path(shutil.copytree(TINY, target)) if number % 2 == 0 else None
@@ -68,7 +71,7 @@ def kill_exports(folder: Path, kills: int, seed: int, *, only_while_filling: boo
             time.sleep(generator.uniform(0, run.whole_s))
         report.killed_while_filling += process.poll() is None and bool(partials_of(target))
         process.kill()
-        report.ended_first += process.wait() != -signal.SIGKILL
+        report.ended_first += process.wait() != -signal.SIGKILL  # and another one is killed for it
         report.kills += process.returncode == -signal.SIGKILL
         look_at(target, old is not None, report)
     return report

@@ -14,11 +14,13 @@ def includes(source: Path) -> list[tuple[str, str]]:
     return re.findall(r"^\s*#\s*include\s*([<\"])([^>\"]+)", source.read_text(), re.MULTILINE)
 
 
-# file -> what it includes besides the standard library: the system and ONNX Runtime have one place each
+# file -> what it includes besides the standard library: the system and each runtime have their places
 BEYOND = {
     "bundle.cpp": {"fcntl.h", "sys/stat.h", "unistd.h"},
     "onnxruntime.cpp": {"dlfcn.h"},
     "onnxruntime.h": {"onnxruntime_c_api.h"},
+    "plan_cache.cpp": {"fcntl.h", "sys/stat.h", "sys/utsname.h", "unistd.h"},
+    "plan_session_tensorrt.cpp": {"dlfcn.h", "NvInferRuntime.h"},
 }
 
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
+#include <cstring>
 
 namespace {
 
@@ -33,6 +34,10 @@ Bundle open_with_detector(const std::string &folder) {
     return bundle;
 }
 
+bool runs_plan(const flowtell_core::Provider &provider) {
+    return std::strcmp(provider.reported_name, flowtell_core::plan_provider_name) == 0;
+}
+
 // A number that is none must not become a verdict.
 void require_finite(const float *values, size_t count) {
     if (!std::all_of(values, values + count, [](float value) { return std::isfinite(value); })) {
@@ -49,8 +54,10 @@ Detector::Detector(const std::string &bundle, const char *provider, const std::s
                    const std::string &onnxruntime)
     : bundle_(open_with_detector(bundle)), runtime_(Runtime::load(onnxruntime)),
       provider_(resolve_provider(provider, *runtime_)), precision_(precision),
-      detector_(runtime_, bundle_, "detector", precision), faces_(runtime_, bundle_, "faces", "fp32"),
-      crop_(runtime_, bundle_, "crop", "fp32") {}
+      session_(runs_plan(provider_) ? nullptr
+                                    : std::make_unique<const Session>(runtime_, bundle_, "detector", precision)),
+      plan_(runs_plan(provider_) ? PlanSession::open(bundle_, precision) : nullptr),
+      faces_(runtime_, bundle_, "faces", "fp32"), crop_(runtime_, bundle_, "crop", "fp32") {}
 
 FaceGraphs Detector::face_graphs() const noexcept {
     const Manifest &manifest = bundle_.manifest;
@@ -68,9 +75,16 @@ size_t Detector::flow_values(int32_t pairs) const noexcept {
 }
 
 ClipScores Detector::score(const uint8_t *clip, int32_t pairs, float *flow) const {
+    if (plan_ != nullptr) {
+        ClipScores scores = {0.0F, std::vector<float>(static_cast<size_t>(pairs))};
+        plan_->run(clip, pairs, scores.pair_logits.data(), &scores.clip_logit, flow);
+        require_finite(scores.pair_logits.data(), scores.pair_logits.size());
+        require_finite(&scores.clip_logit, 1);
+        return scores;
+    }
     const int64_t side = bundle_.manifest.crop_size;
     const Input input = {clip, clip_bytes(pairs), {1, int64_t{pairs} + 1, side, side, 3}};
-    const Outputs outputs = detector_.run({input}, flow == nullptr ? 2 : 3);
+    const Outputs outputs = session_->run({input}, flow == nullptr ? 2 : 3);
     if (flow != nullptr) {
         outputs.require_shape(2, {1, pairs, side / flow_stride, side / flow_stride, 2});
     }
@@ -115,7 +129,7 @@ flowtell_status flowtell_detector_describe(const flowtell_detector *detector, fl
         filled.bundle_name = manifest.name.c_str();
         filled.bundle_sha256 = shared.bundle().sha256.c_str();
         filled.bundle_licence = manifest.licence.c_str();
-        filled.provider = shared.provider().ort_name;
+        filled.provider = shared.provider().reported_name;
         filled.precision = shared.precision().c_str();
         filled.onnxruntime_version = shared.onnxruntime_version().c_str();
         flowtell_core::fill_struct(filled, info, "detector_info");

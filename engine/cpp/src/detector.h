@@ -2,6 +2,7 @@
 #pragma once
 
 #include "clips.h"
+#include "plan_session.h"
 #include "session.h"
 #include "verdict.h"
 
@@ -39,7 +40,9 @@ class Detector {
     std::shared_ptr<const Runtime> runtime_;
     Provider provider_;
     std::string precision_;
-    Session detector_, faces_, crop_;
+    std::unique_ptr<const Session> session_; // the detector in ONNX Runtime,
+    std::unique_ptr<PlanSession> plan_;      // or as a TensorRT plan
+    Session faces_, crop_;
 };
 
 } // namespace flowtell_core

@@ -51,7 +51,7 @@ std::string flowtell_core::Video::json(const char *file) const {
            (over_budget ? "budget" : "all") + "\", \"faces\": [" + faces +
            "], \"bundle\": {\"name\": " + json_quoted(manifest.name) + ", \"sha256\": \"" + detector_->bundle().sha256 +
            "\", \"licence\": " + json_quoted(manifest.licence) + "}, \"provider\": \"" +
-           detector_->provider().ort_name + "\", \"precision\": \"" + detector_->precision() +
+           detector_->provider().reported_name + "\", \"precision\": \"" + detector_->precision() +
            "\", \"timing_ms\": {\"decode\": 0.0, \"faces\": " + json_number(counts.faces_ms) +
            ", \"crop\": " + json_number(counts.crop_ms) + ", \"detector\": " + json_number(detector_ms_) +
            ", \"total\": " + json_number(result.total_ms) + "}}";

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "plan_session.h"
 #include "status.h"
 
 #include <cstring>
@@ -114,7 +115,11 @@ namespace flowtell_core {
 
 Provider resolve_provider(const char *name, const Runtime &runtime) {
     static constexpr Provider cpu = {"cpu", "CPUExecutionProvider"};
+    static constexpr Provider plan = {"tensorrt", plan_provider_name};
     const std::string asked = name == nullptr ? "auto" : name;
+    if (asked == plan.name && has_plan_sessions) {
+        return plan;
+    }
     for (const char *known : {"openvino", "cuda", "tensorrt"}) {
         if (asked == known) {
             throw error(FLOWTELL_PROVIDER_ERROR,
@@ -126,7 +131,7 @@ Provider resolve_provider(const char *name, const Runtime &runtime) {
         throw error(FLOWTELL_PROVIDER_ERROR,
                     "there is no provider '%s': choose one of auto, cpu, openvino, cuda, tensorrt", asked.c_str());
     }
-    if (!runtime.has_provider(cpu.ort_name)) {
+    if (!runtime.has_provider(cpu.reported_name)) {
         throw error(FLOWTELL_PROVIDER_ERROR,
                     "this build of ONNX Runtime has no CPU provider: use the one of the Python "
                     "package onnxruntime");

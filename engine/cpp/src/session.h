@@ -11,10 +11,10 @@
 
 namespace flowtell_core {
 
-// A provider by flowtell's short name and by ONNX Runtime's.
+// A provider by flowtell's short name and by its runtime's, which results use.
 struct Provider {
     const char *name;
-    const char *ort_name;
+    const char *reported_name;
 };
 
 // What `name` stands for ("auto" or NULL: the CPU). Throws Error(FLOWTELL_PROVIDER_ERROR) where it cannot be used.
