@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import platform
 import re
 import signal
@@ -18,6 +19,7 @@ from onnx import TensorProto, helper
 
 import flowtell
 from flowtell.__main__ import main
+from flowtell._cli_progress import TerminalLine
 from flowtell._nvidia import NoGpuError, first_gpu
 from flowtell._plan_cache import PlanCache
 
@@ -192,6 +194,14 @@ def test_sigkill_while_it_builds_leaves_no_plan_and_no_lock(capsys, tiny_bundle,
         builder.send_signal(signal.SIGKILL)
     assert [path.name for path in own_cache.iterdir()] == ["lock"]
     assert plan(capsys, quick_bundle, "--precision", "fp32", "--compute-capability", "8.6")[0] == 0
+
+
+def test_an_interrupt_ends_the_build_and_leaves_no_plan(capsys, quick_bundle, own_cache, monkeypatch):
+    monkeypatch.setattr(TerminalLine, "draw", lambda self, text: os.kill(os.getpid(), signal.SIGINT))
+    code, out, err = plan(capsys, quick_bundle, "--precision", "fp32", "--compute-capability", "8.6")
+    assert (code, out, err) == (130, "", "flowtell: interrupted\n")
+    assert [path.name for path in own_cache.iterdir()] == ["lock"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_plans_of_the_command_are_what_the_engine_reads(capsys, quick_bundle, own_cache):
