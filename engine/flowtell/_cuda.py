@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import weakref
 from collections.abc import Callable
 from types import ModuleType
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 
 from ._errors import InputError, ProviderError
 
-__all__ = ["CudaStream", "DeviceBuffer", "device_address", "load_cuda"]
+__all__ = ["CudaStream", "DeviceBuffer", "device_address", "has_cuda_bindings", "load_cuda"]
+
+
+def has_cuda_bindings() -> bool:
+    """Tell whether `cuda-bindings` is installed; it is not loaded for that."""
+    try:
+        return importlib.util.find_spec("cuda.bindings") is not None
+    except ModuleNotFoundError:  # not even the package that holds it
+        return False
 
 
 def load_cuda() -> ModuleType:

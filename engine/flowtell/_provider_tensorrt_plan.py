@@ -6,10 +6,8 @@ Nothing of TensorRT is asked to open a plan before the driver has shown a GPU: i
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 
-from ._cuda import load_cuda
+from ._cuda import has_cuda_bindings, load_cuda
 from ._errors import ProviderError
 from ._nvidia import NoGpuError, first_gpu
 from ._plan_cache import NoPlanError, PlanCache, RefusedPlanError
@@ -27,13 +25,11 @@ def why_not() -> str | None:
     """Return why it cannot be used here, or None where it may be."""
     try:
         backend_called(None)
-        if sys.modules.get("cuda", ...) is None or importlib.util.find_spec("cuda.bindings") is None:
+        if not has_cuda_bindings():
             return "the provider 'tensorrt' needs the package cuda-bindings: pip install 'flowtell[tensorrt]'"
         first_gpu()
     except ProviderError as error:
         return f"the provider 'tensorrt' needs TensorRT, and {error}"
-    except ModuleNotFoundError:
-        return "the provider 'tensorrt' needs the package cuda-bindings: pip install 'flowtell[tensorrt]'"
     except NoGpuError as error:
         return f"the provider 'tensorrt' needs a CUDA GPU, and {error}"
     return None

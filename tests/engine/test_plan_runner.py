@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_without_tensorrt_the_provider_says_what_to_install(monkeypatch):
     )
 
 
+def test_without_cuda_bindings_the_provider_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(provider, "backend_called", lambda name: BACKENDS[1])
+    monkeypatch.delitem(sys.modules, "cuda.bindings", raising=False)
+    monkeypatch.setitem(sys.modules, "cuda", None)
+
+    assert why_not("tensorrt") == (
+        "the provider 'tensorrt' needs the package cuda-bindings: pip install 'flowtell[tensorrt]'"
+    )
+
+
 @pytest.fixture
 def gpu(monkeypatch, tiny_bundle):
     """A simulated GPU that every part of the engine sees."""
@@ -64,7 +75,7 @@ def gpu(monkeypatch, tiny_bundle):
     monkeypatch.setattr(provider, "backend_called", lambda name: BACKENDS[1])
     monkeypatch.setattr(Backend, "load", lambda self: trt)
     monkeypatch.setattr(provider, "load_cuda", lambda: cuda)
-    monkeypatch.setattr(provider, "why_not", lambda: None)
+    monkeypatch.setattr(provider, "has_cuda_bindings", lambda: True)
     return cuda, trt
 
 
