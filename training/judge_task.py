@@ -16,7 +16,7 @@ from flowtell.training.models import (
 from flowtell.training.settings import ClipLSTMSettings
 from flowtell.training.trainer import infinite_order
 
-__all__ = ["JudgeTask", "new_classifier"]
+__all__ = ["JudgeTask", "new_classifier", "scale_activations"]
 
 _EVALUATION_BATCH = 32
 # VGG16's blocks before the one that may be trained.
@@ -35,7 +35,12 @@ def new_classifier(settings, imagenet=None):
     """
     keras.utils.set_random_seed(settings.fit.seed)
     config = ClassifierConfig(
-        settings.input_size, settings.head_units, settings.width, settings.preprocessing, settings.dropout
+        settings.input_size,
+        settings.head_units,
+        settings.width,
+        settings.preprocessing,
+        settings.dropout,
+        settings.blocks,
     )
     policy = "mixed_bfloat16" if settings.fit.mixed_precision else "float32"
     before = keras.config.dtype_policy()
@@ -119,7 +124,7 @@ class JudgeTask:
         sources = {(p, m): features(p, m) for p in parts["train"] for m in mirrors}
         sources |= {(p, False): features(p) for p in parts["validation"]}
         if init is None:
-            _scale_activations(classifier, [sources[p, False] for p in parts["train"]])
+            scale_activations(classifier, [_flat(classifier, sources[p, False]) for p in parts["train"]])
         for block in classifier.blocks[_FROZEN_BLOCKS:]:
             block.trainable = settings.trained == "block5"
         if settings.trained == "head":
@@ -192,17 +197,25 @@ class JudgeTask:
         return self.model.predict_on_batch(x)
 
 
-def _scale_activations(classifier, arrays):
+def scale_activations(classifier, features):
     """Bring what the head sees to unit scale: Adam's steps do not depend on scale, its range does.
 
-    In units of ImageNet's activations one step would move a hidden unit by more than its whole range. A
-    convolution with ReLU and pooling are homogeneous, so scaling kernel and bias scales what comes out.
+    In units of ImageNet's activations one step would move a hidden unit by more than its whole range, and
+    weights of a linear head would be too small for float16. A convolution with ReLU and pooling are
+    homogeneous, so scaling kernel and bias scales what comes out.
+
+    Args:
+        classifier: a `FlowClassifier`; its last convolution is scaled.
+        features: list of what its head sees, float `[..., D]`.
+
+    Returns:
+        what was divided by.
     """
-    squares = [np.mean(np.square(_flat(classifier, a).astype(np.float32))) for a in arrays]
-    rms = float(np.sqrt(np.mean(squares)))
+    rms = float(np.sqrt(np.mean([np.mean(np.square(f.astype(np.float32))) for f in features])))
     conv = classifier.blocks[-1].convs[-1]
     for variable in (conv.kernel, conv.bias):
         variable.assign(variable / rms)
+    return rms
 
 
 def _flat(classifier, features):

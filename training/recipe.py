@@ -9,23 +9,34 @@ from pathlib import Path
 
 import numpy as np
 
+from flowtell.training.comparison import gain, ranking_figures
+from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled_dis_features
+from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_batches import TeacherPairs
+from flowtell.training.flow_features import feature_step
 from flowtell.training.flow_quality import middlebury_errors, teacher_distance
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.flow_task import train_flow
-from flowtell.training.judge_task import JudgeTask
-from flowtell.training.labels import identity_folds
+from flowtell.training.judge_task import new_classifier, scale_activations
+from flowtell.training.labels import identity_folds, identity_groups
+from flowtell.training.linear_head import set_linear_head
+from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos, held_out_logits
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.quality import detector_figures
 from flowtell.training.raft_teacher import write_teacher_pairs
-from flowtell.training.run_folder import file_sha256, write_json
-from flowtell.training.settings import ClassifierSettings, FitSettings, FlowSettings, settings_dict
+from flowtell.training.run_folder import write_json
+from flowtell.training.settings import ClassifierSettings, FlowSettings, settings_dict
 from flowtell.training.synthetic_flow import MotionConfig
-from flowtell.training.trainer import fit
+from flowtell.training.thinning import thinned
 
 __all__ = [
+    "JUDGED_NAME",
+    "PREPARED_NAME",
     "Recipe",
+    "clip_feature_sets",
+    "compute_flow",
+    "contender_figures",
     "cross_validate",
     "fit_final",
     "flow_figures",
@@ -35,7 +46,11 @@ __all__ = [
     "write_teacher_sets",
 ]
 
-PREPARED_NAME, FLOW_NAME, CLASSIFIER_NAME = "prepared", "flow", "classifier"
+# Of the baseline of pooled features, 512 of them.
+BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
+PREPARED_NAME = "prepared"
+JUDGED_NAME = "judged"
+FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
 
 
 def _flow_fit(**changes):
@@ -48,15 +63,20 @@ class Recipe:
 
     Attributes:
         clips_per_file: face clips stored of each video.
+        judged_clips: of these, those whose flow is computed and judged.
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
-        classifier: the fit of the classifier: about ten passes over four fifths of the default's videos.
-        folds: of the cross-validation by identity; the last one's people are kept from the teacher's pairs
-            too.
+        classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
+            its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
+        penalties: of the head, to choose from in folds by identity.
+        aside: methods of real videos that figures are also given without: here those of another frame rate.
+        contender_pairs: pairs, or pictures, of each video that the others judge by.
+        folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video that the teacher sees; of the last fold one fewer.
     """
 
-    clips_per_file: int = 6
+    clips_per_file: int = 8
+    judged_clips: int = 4
     pretrain: FlowSettings = field(
         default_factory=lambda: FlowSettings(
             _flow_fit(steps=4400, stop_step=2400, epoch_steps=200, learning_rate=6e-4)
@@ -71,17 +91,39 @@ class Recipe:
         )
     )
     classifier: ClassifierSettings = field(
-        default_factory=lambda: ClassifierSettings(FitSettings(steps=490, epoch_steps=49, keep="last"))
+        default_factory=lambda: ClassifierSettings(
+            encoding="uv", input_size=64, head_units=(), blocks=4, pair_stride=2
+        )
     )
+    penalties: tuple[float, ...] = (6e-5,)
+    aside: tuple[str, ...] = ("actors(DFD)",)
+    contender_pairs: int = 16
     folds: int = 5
     teacher_pairs: int = 4
 
 
-def prepare_videos(recipe, videos, bundle, folder, with_flow=False):
-    """Cut the face clips, and compute their flow once the network is trained; returns the `PreparedSet`."""
+def prepare_videos(recipe, videos, bundle, folder):
+    """Cut the face clips; returns the `PreparedSet`."""
+    settings = PrepareSettings(recipe.clips_per_file)
+    return prepare(videos, Path(folder) / PREPARED_NAME, bundle, None, settings)
+
+
+def compute_flow(recipe, videos, bundle, folder, flow=None):
+    """Compute the flow of the clips that are judged; returns their `PreparedSet`.
+
+    Args:
+        recipe: a `Recipe`.
+        videos: list of `LabelledVideo`.
+        bundle: which found and cropped the faces.
+        folder: of the run.
+        flow: whose flow it is, see `open_flow_source`; None for the network trained in `folder`.
+    """
     folder = Path(folder)
-    flow = folder / FLOW_NAME if with_flow else None
-    return prepare(videos, folder / PREPARED_NAME, bundle, flow, PrepareSettings(recipe.clips_per_file))
+    target = folder / JUDGED_NAME
+    if not (target / "clips").exists():
+        thinned(PreparedSet.open(folder / PREPARED_NAME), recipe.judged_clips, target)
+    settings = PrepareSettings(recipe.judged_clips)
+    return prepare(videos, target, bundle, flow or folder / FLOW_NAME, settings)
 
 
 def write_teacher_sets(recipe, folder):
@@ -127,8 +169,28 @@ def train_flow_network(recipe, videos, folder, teacher):
     train_flow(recipe.finetune, folder / FLOW_NAME, paths, teacher, folder / "flow-pretrain")
 
 
+def clip_feature_sets(recipe, folder, imagenet_path):
+    """Compute what the classifier's frozen part makes of all clips, once.
+
+    Args:
+        recipe: a `Recipe`.
+        folder: of the run, with the flow of the clips.
+        imagenet_path: VGG16's weights.
+
+    Returns:
+        (the `PreparedSet`, the `FlowClassifier` with no head yet, position to features `[clips, D]`).
+    """
+    settings, folder = recipe.classifier, Path(folder)
+    prepared = PreparedSet.open(folder / JUDGED_NAME)
+    classifier = new_classifier(settings, imagenet_path)
+    cache_folder = folder / f"features-{settings.encoding}-{settings.input_size}"
+    cache = FeatureCache(cache_folder, prepared, classifier, settings.encoding, settings.pair_stride)
+    positions = range(len(prepared.videos))
+    return prepared, classifier, {p: clip_features(classifier, cache(p), settings.mirror) for p in positions}
+
+
 def cross_validate(recipe, folder, imagenet_path):
-    """Judge every video with a classifier that never saw a person in it.
+    """Judge every video with a head that never saw a person in it; one group of people after the other.
 
     Args:
         recipe: a `Recipe`.
@@ -138,20 +200,46 @@ def cross_validate(recipe, folder, imagenet_path):
     Returns:
         what `detector_figures` returns.
     """
+    prepared, _, features = clip_feature_sets(recipe, folder, imagenet_path)
+    logits, _ = held_out_logits(features, prepared.videos, recipe.penalties)
+    return detector_figures(prepared.videos, logits, identity_groups(prepared.videos), recipe.aside)
+
+
+def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=None):
+    """Return how others judge the same files, and what the detector gains over each of them.
+
+    Args:
+        recipe: a `Recipe`.
+        videos: list of `LabelledVideo`, as they were prepared: the files themselves.
+        folder: of the run.
+        figures: what `cross_validate` returned.
+        imagenet_path: VGG16's weights.
+        mesonet: folder of Meso4's weights; None leaves it out.
+
+    Returns:
+        dict: name to what `ranking_figures` and, as `gain`, what `gain` returns. The baseline is
+        `vgg16_of_dis`: logistic regression on pooled features, its penalty chosen in inner folds.
+    """
     prepared = PreparedSet.open(Path(folder) / PREPARED_NAME)
-    folds = np.asarray(identity_folds(prepared.videos, recipe.folds))
-    logits = {}
-    for fold in range(recipe.folds):
-        # The held-out fold is measured after the last step and chooses nothing.
-        parts = {
-            "train": np.flatnonzero(folds != fold).tolist(),
-            "validation": np.flatnonzero(folds == fold).tolist(),
-        }
-        task, result = _fit(recipe, prepared, parts, folder, f"fold-{fold + 1}", imagenet_path)
-        logits |= {position: task.judge(position)[0] for position in parts["validation"]}
-        losses = [row["loss"] for row in result.history]
-        print(f"fold {fold + 1} of {recipe.folds}: loss {losses[0]:.3f} to {losses[-1]:.3f}", flush=True)
-    return detector_figures(prepared.videos, logits, folds)
+    classifier = new_classifier(replace(recipe.classifier, blocks=5, encoding="uv"), imagenet_path)
+    positions = range(len(prepared.videos))
+    step = feature_step(classifier, "uv")
+    features = {
+        p: pooled_dis_features(prepared, p, classifier, step, recipe.contender_pairs) for p in positions
+    }
+    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES)
+    scores = {
+        "vgg16_of_dis": np.asarray([logits[p].mean() for p in positions]),
+        "frame_rate": frame_rate_scores([videos[n].path for n in prepared.numbers]),
+    }
+    for name in ("Meso4_DF", "Meso4_F2F") if mesonet else ():
+        scores[name] = meso4_scores(prepared, Path(mesonet) / f"{name}.h5", recipe.contender_pairs)
+    own = [s["score"] for s in figures["scores"]]
+    return {
+        name: ranking_figures(prepared.videos, other, recipe.aside)
+        | {"gain": gain(prepared.videos, own, other, recipe.aside)}
+        for name, other in scores.items()
+    }
 
 
 def flow_figures(recipe, folder, middlebury=None):
@@ -169,25 +257,17 @@ def flow_figures(recipe, folder, middlebury=None):
 
 
 def fit_final(recipe, folder, imagenet_path):
-    """Fit the classifier to all videos, into `classifier/`, and return it."""
-    prepared = PreparedSet.open(Path(folder) / PREPARED_NAME)
-    parts = {"train": list(range(len(prepared.videos))), "validation": []}
-    task, _ = _fit(recipe, prepared, parts, folder, CLASSIFIER_NAME, imagenet_path)
-    return task.networks["classifier"]
-
-
-def _fit(recipe, prepared, parts, folder, name, imagenet_path):
-    settings, folder = recipe.classifier, Path(folder)
-    claimed = {
-        "model": "classifier",
-        "settings": settings_dict(settings),
-        "prepared_sha256": prepared.sha256(),
-        "parts": parts,
-        "imagenet": file_sha256(imagenet_path),
-    }
-    cache = folder / f"features-{settings.encoding}-{settings.preprocessing}"
-    task = JudgeTask(settings, prepared, parts, cache, imagenet_path)
-    return task, fit(task, settings.fit, folder / f"{name}-{settings.encoding}", claimed)
+    """Fit the head to all videos, write the classifier into `classifier/`, and return it."""
+    prepared, classifier, features = clip_feature_sets(recipe, folder, imagenet_path)
+    videos, everything = prepared.videos, list(range(len(prepared.videos)))
+    rms = scale_activations(classifier, list(features.values()))
+    features = {p: f / rms for p, f in features.items()}
+    penalty = choose_penalty(features, videos, everything, recipe.penalties)
+    set_linear_head(classifier, fit_videos(features, [v.label for v in videos], everything, penalty))
+    target = Path(folder) / CLASSIFIER_NAME
+    target.mkdir(exist_ok=True)
+    classifier.save_weights(target / "classifier.weights.h5")
+    return classifier
 
 
 def write_figures(figures, recipe, path):

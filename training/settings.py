@@ -25,6 +25,7 @@ __all__ = [
 KEEP = ("validation", "training_loss", "last")
 SCHEDULES = ("constant", "cosine")
 TRAINED_PARTS = ("head", "block5")
+BLOCKS = (4, 5)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class ClassifierSettings:
         input_size: side in px that flow images are resized to.
         head_units: widths of the dense layers.
         width: divisor of VGG16's filters; ImageNet's weights fit 1 only.
+        blocks: how many of VGG16's five blocks stand before the head, 4 or 5.
         dropout: rate before each dense layer.
         trained: `head` (the dense layers), or `block5` (VGG16's last block and the head: all but the first 15
             layers). What lies before is frozen and its features are cached.
@@ -136,6 +138,7 @@ class ClassifierSettings:
     input_size: int = 120
     head_units: tuple[int, ...] = (512, 512)
     width: int = 1
+    blocks: int = 5
     dropout: float = 0.5
     trained: str = "head"
     pair_stride: int = 3
@@ -146,6 +149,9 @@ class ClassifierSettings:
 
     def __post_init__(self):
         _require_choice("trained", self.trained, TRAINED_PARTS)
+        _require_choice("blocks", self.blocks, BLOCKS)
+        if self.trained == "block5" and self.blocks < 5:
+            raise InputError("trained = 'block5' needs blocks = 5: there is no fifth block to train")
 
 
 @dataclass(frozen=True)
@@ -228,7 +234,7 @@ def _converted(value, wanted, where):
 
 def _require_choice(name, value, choices):
     if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise InputError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
 
 
 # The original's notebook: raw RGB colour wheel at 120x120, batches of 256, 3 epochs of 960 steps, 140

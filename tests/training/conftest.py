@@ -38,7 +38,7 @@ def made_set(tmp_path_factory):
     # Fresh heads give flow of hundredths of a pixel, in which nothing can be told apart.
     for variable in network.trainable_variables:
         if variable.shape[-1] == 2:
-            variable.assign(60 * variable)
+            variable.assign(15 * variable)
     (folder / "network").mkdir()
     network.save_weights(folder / "network" / "flow.weights.h5")
     write_json(folder / "network" / "flow.json", {"flow": FLOW_PRESETS["tiny"].to_dict()})

@@ -105,10 +105,10 @@ def test_colour_wheel_leaves_a_still_pair_pale():
 
 def test_uv_image_has_a_fixed_scale():
     flow = np.zeros((1, 4, 4, 2), np.float32)
-    flow[0, 1, 1] = (4, -2)
+    flow[0, 1, 1] = (1, -0.5)
     image = np.array(FlowImage("uv")(flow))[0]
     assert image[0, 0].tolist() == [127.5, 127.5, 0]
-    assert image[1, 1].tolist() == pytest.approx([191.25, 95.625, 255 * np.hypot(4, 2) / 8])
+    assert image[1, 1].tolist() == pytest.approx([191.25, 95.625, 255 * np.hypot(1, 0.5) / 2])
 
 
 def test_flow_image_refuses_an_unknown_encoding():

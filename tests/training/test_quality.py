@@ -1,29 +1,10 @@
 """Figures over files: hand-made logits whose figures can be worked out."""
 
-from pathlib import Path
-
+import numpy as np
 import pytest
+from made_videos import VIDEOS, video
 
-from flowtell.training.labels import LabelledVideo
 from flowtell.training.quality import detector_figures
-
-
-def video(name, label, method="youtube"):
-    people = frozenset(part for part in name.split("_") if part.startswith("id") or len(part) == 3)
-    return LabelledVideo(Path(f"{name}.mp4"), label, people, method)
-
-
-VIDEOS = [
-    video("183", 0),
-    video("253", 0),
-    video("183_253", 1, "Deepfakes"),
-    video("253_183", 1, "Face2Face"),
-    video("id26_0006", 0),
-    video("id26_0007", 0),
-    video("id26_id25_0006", 1, "faceswap"),
-    video("101", 0, "actors(DFD)"),
-]
-
 
 FOLDS = [0, 0, 0, 0, 1, 1, 1, 1]
 
@@ -31,18 +12,20 @@ FOLDS = [0, 0, 0, 0, 1, 1, 1, 1]
 def test_figures_of_known_logits():
     logits = {0: [-2.0], 1: [1.0, 1.0], 2: [2.0], 3: [0.0], 4: [-1.0], 5: [3.0], 6: [1.5], 7: [4.0]}
     # One fold, so that every score is calibrated by a temperature of 1 and its order is that of the logits.
-    figures = detector_figures(VIDEOS, logits, [0] * 8)
+    figures = detector_figures(VIDEOS, logits, [0] * 8, ["actors(DFD)"])
     # Fakes at 2, 0 and 1.5 against reals at -2, 1, -1, 3 and 4: 3 + 2 + 3 of 15 pairs.
-    assert figures["auc"] == pytest.approx(8 / 15)
-    assert figures["auc_without"]["actors(DFD)"] == pytest.approx(8 / 12)
+    assert figures["auc"]["value"] == pytest.approx(8 / 15)
+    assert figures["without"]["auc"]["value"] == pytest.approx(8 / 12)
     # 183_253 beats 183, 253_183 loses to 253, the swapped take 0006 beats take 0006; 0007 is another video.
-    assert figures["pairs_ranked_rightly"] == pytest.approx(2 / 3)
+    assert figures["pairs_ranked_rightly"]["value"] == pytest.approx(2 / 3)
     by_method = {"Deepfakes": 3 / 5, "Face2Face": 2 / 5, "faceswap": 3 / 5}
-    assert figures["auc_by_method"] == pytest.approx(by_method)
-    assert figures["accuracy"] == pytest.approx(4 / 8)
+    assert {m: f["value"] for m, f in figures["auc_by_method"].items()} == pytest.approx(by_method)
     assert figures["calibration_error"] == figures["calibration_error_before"]
-    low, high = figures["auc_interval"]
-    assert 0 <= low <= figures["auc"] <= high <= 1
+    low, high = figures["auc"]["interval"]
+    assert 0 <= low <= 8 / 15 <= high <= 1
+    # Above a logit of 1 lie 2 of 5 originals; 1 of 3 fakes does not: no other threshold is nearer to equal.
+    assert figures["threshold"] == pytest.approx(1 / (1 + np.exp(-1 / figures["temperature"])))
+    assert figures["risk_coverage"]["coverage"][-1] == 1.0
 
 
 def test_a_fold_is_calibrated_by_the_others():
@@ -60,6 +43,6 @@ def test_a_fold_is_calibrated_by_the_others():
 def test_videos_without_clips_are_left_out_and_equal_names_kept():
     twice = [*VIDEOS, video("183_253", 1, "FaceSwap")]
     figures = detector_figures(twice, {0: [-1.0], 2: [1.0], 4: [-2.0], 8: [2.0]}, [*FOLDS, 0])
-    assert figures["videos"] == 4
+    assert figures["files"] == 4
     assert [s["file"] for s in figures["scores"]].count("183_253.mp4") == 2
-    assert figures["auc"] == 1.0
+    assert figures["auc"]["value"] == 1.0

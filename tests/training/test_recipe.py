@@ -1,5 +1,6 @@
 """The default detector's recipe, on as little data as shows what its stages must hold."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -8,14 +9,20 @@ import pytest
 from tolerances import TOLERANCES
 
 from flowtell import InputError
+from flowtell.training.clip_records import read_arrays
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import feature_step, frozen_features, mirrored_flow
+from flowtell.training.flow_source import open_flow_source
 from flowtell.training.judge_task import new_classifier
+from flowtell.training.models import FlowImage
 from flowtell.training.prepared_set import PreparedSet
-from flowtell.training.recipe import Recipe, cross_validate, fit_final
-from flowtell.training.run_folder import claim, whole_file
+from flowtell.training.recipe import JUDGED_NAME, PREPARED_NAME, Recipe, cross_validate, fit_final
+from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 from flowtell.training.settings import ClassifierSettings, FitSettings
+from flowtell.training.study import FlowVariant, a_quarter, study, without_surround
+from flowtell.training.thinning import thinned
 
+LINEAR = ClassifierSettings(encoding="uv", input_size=32, head_units=(), blocks=4, pair_stride=2)
 SMALL = ClassifierSettings(
     FitSettings(steps=60, epoch_steps=20, batch_size=16, learning_rate=1e-3, keep="last"),
     input_size=32,
@@ -24,17 +31,75 @@ SMALL = ClassifierSettings(
 )
 
 
-def test_each_person_is_judged_by_a_classifier_that_never_saw_them(made_set, tmp_path, dev_data):
-    shutil.copytree(made_set.prepared.folder, tmp_path / "prepared")
-    recipe = replace(Recipe(), folds=3, classifier=SMALL)
+@pytest.fixture
+def run(made_set, tmp_path):
+    """The folder of a run whose clips are cut and have their flow."""
+    for name in (PREPARED_NAME, JUDGED_NAME):
+        shutil.copytree(made_set.prepared.folder, tmp_path / name)
+    return tmp_path
+
+
+def test_each_person_is_judged_by_a_head_that_never_saw_them(run, dev_data):
+    recipe = replace(Recipe(), classifier=LINEAR, aside=())
     imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
-    figures = cross_validate(recipe, tmp_path, imagenet)
-    assert figures["videos"] == 12
-    assert figures["auc"] == 1.0
-    fit_final(recipe, tmp_path, imagenet)
-    assert (tmp_path / "classifier-colour_wheel" / "classifier.weights.h5").is_file()
-    # Features were computed once and served every fit.
-    assert len(list((tmp_path / "features-colour_wheel-imagenet").glob("*.npy"))) == 24
+    figures = cross_validate(recipe, run, imagenet)
+    assert figures["files"] == 12
+    assert figures["auc"]["value"] > 0.9
+    # Features were computed once and serve every fit.
+    assert len(list((run / "features-uv-32").glob("*.npy"))) == 12
+    classifier = fit_final(recipe, run, imagenet)
+    again = new_classifier(LINEAR)
+    again.load_weights(run / "classifier" / "classifier.weights.h5")
+    flow = np.concatenate([PreparedSet.open(run / JUDGED_NAME).flow(p)[0] for p in range(12)])
+    images = FlowImage("uv")(flow.astype(np.float32))
+    logits = np.asarray(again(images)).reshape(12, -1).mean(axis=1)
+    assert logits == pytest.approx(np.asarray(classifier(images)).reshape(12, -1).mean(axis=1), abs=1e-4)
+    # Odd positions are fakes.
+    assert logits[1::2].min() > 0 > logits[::2].max()
+
+
+def test_fewer_clips_are_those_of_the_set_and_prepare_goes_on_from_them(made_set, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(made_set.prepared.folder, source)
+    prepared = PreparedSet.open(source)
+    for position, entry in enumerate(prepared.index["videos"]):
+        write_json(source / "clips" / f"{entry['number']:05d}.json", entry | {"video_sha256": str(position)})
+    thinned(prepared, 1, tmp_path / "fewer")
+    for position in range(2):
+        fewer = read_arrays(tmp_path / "fewer" / "clips" / f"{position:05d}.tfrecord", "frames")
+        assert (fewer == prepared.clips(position)[:1]).all()
+        record = json.loads((tmp_path / "fewer" / "clips" / f"{position:05d}.json").read_text())
+        assert len(record["clips"]) == 1
+        assert record["shard"]["sha256"] == file_sha256(tmp_path / "fewer/clips" / record["shard"]["file"])
+    settings = json.loads((tmp_path / "fewer" / "clips" / "settings.json").read_text())
+    assert settings["clips_per_file"] == 1
+
+
+def test_another_flow_has_features_of_its_own(made_set, tmp_path):
+    variant = FlowVariant(made_set.prepared, "coarse", a_quarter)
+    assert variant.sha256() != made_set.prepared.sha256()
+    assert (variant.flow(0) == made_set.prepared.flow(0) / 4).all()
+    steady = without_surround(made_set.prepared, 1)
+    moved = FlowVariant(made_set.prepared, "x", lambda s, p: without_surround(_Pushed(s), p))
+    # A camera that moves as a whole changes nothing.
+    assert moved.flow(1) == pytest.approx(steady, abs=2e-2)
+
+
+class _Pushed:
+    def __init__(self, prepared):
+        self._prepared = prepared
+
+    def flow(self, position):
+        return self._prepared.flow(position) + np.float16([3, -2])
+
+
+def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_data):
+    recipe = replace(Recipe(), classifier=LINEAR, aside=())
+    imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
+    rows = list(study(recipe, run, imagenet, open_flow_source(made_set.network)))
+    assert rows[0]["against_default"]["auc"] == {"value": 0.0, "interval": [0.0, 0.0]}
+    assert {row["factor"] for row in rows} >= {"flow image", "flow source", "head", "camera motion"}
+    assert all(row["figures"]["files"] == 12 for row in rows)
 
 
 def test_features_are_of_every_second_pair_and_kept(made_set, tmp_path):

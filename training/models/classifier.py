@@ -30,6 +30,7 @@ class ClassifierConfig:
         width: divisor of VGG16's filters; 1 is VGG16, which ImageNet weights fit.
         preprocessing: `"imagenet"` (BGR, mean subtracted) or `"raw_rgb"` (what the original method fed).
         dropout: rate before each dense layer while training.
+        blocks: how many of VGG16's five blocks stand before the head, 4 or 5.
     """
 
     input_size: int = 120
@@ -37,6 +38,7 @@ class ClassifierConfig:
     width: int = 1
     preprocessing: str = "imagenet"
     dropout: float = 0.5
+    blocks: int = 5
 
     def to_dict(self):
         """Return the settings as JSON can hold them."""
@@ -87,19 +89,21 @@ class FlowClassifier(keras.Model):
         data_format: `"channels_last"` or `"channels_first"`; the weights are the same for both.
 
     Raises:
-        ValueError: for an unknown preprocessing.
+        ValueError: for an unknown preprocessing or another number of blocks.
     """
 
     def __init__(self, config, data_format="channels_last", **kwargs):
         super().__init__(**kwargs)
         if config.preprocessing not in ("imagenet", "raw_rgb"):
             raise ValueError(f"preprocessing must be 'imagenet' or 'raw_rgb', not {config.preprocessing!r}")
+        if config.blocks not in (_FROZEN_BLOCKS, len(_VGG16_BLOCKS)):
+            raise ValueError(f"a classifier has 4 or 5 blocks, not {config.blocks}")
         self.config = config
         self.data_format = data_format
         self.resize = BilinearResize(config.input_size, data_format, name="resize")
         self.blocks = [
             _Block(filters // config.width, count, data_format, name=f"block{i}")
-            for i, (filters, count) in enumerate(_VGG16_BLOCKS, start=1)
+            for i, (filters, count) in enumerate(_VGG16_BLOCKS[: config.blocks], start=1)
         ]
         self.dropout = layers.Dropout(config.dropout, name="dropout")
         self.hidden = [
@@ -185,7 +189,7 @@ def build_classifier(config=None, data_format="channels_last"):
 
 
 def load_imagenet_weights(classifier, path):
-    """Fill the 13 convolutions of a classifier from Keras's VGG16 file without its top.
+    """Fill the convolutions of a classifier, 13 or 10, from Keras's VGG16 file without its top.
 
     Args:
         classifier: from `build_classifier`, `width` 1.

@@ -1,0 +1,134 @@
+"""Draw the pictures of the model study and print its tables, from the figures stored beside it.
+
+    python scripts/draw_study.py [FOLDER]
+
+FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them.
+The tables are printed as Markdown, for docs/model-study.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "model-study"
+CONTENDERS = {
+    "vgg16_of_dis": "VGG16 pooled, of OpenCV's DIS flow: the baseline",
+    "frame_rate": "more than 24 frames a second",
+    "Meso4_DF": "MesoNet (Meso4, its Deepfakes weights)",
+    "Meso4_F2F": "MesoNet (Meso4, its Face2Face weights)",
+}
+
+
+def main() -> None:
+    """Draw and print."""
+    parser = argparse.ArgumentParser(description="Draw the model study and print its tables.")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    folder = parser.parse_args().folder
+    quality, study, contenders = (_stored(folder / f"{n}.json") for n in ("quality", "study", "contenders"))
+    print(contender_table(quality, contenders), factor_table(study["factors"]), sep="\n\n")
+    draw_risk(quality, folder / "risk-coverage.png")
+    if study["learning_curve"]:
+        draw_curve(study["learning_curve"], folder / "learning-curve.png")
+    draw_factors(study["factors"], folder / "factors.png")
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Return the figures of a file; none where a stage has not been run."""
+    if not path.is_file():
+        return {}
+    figures: dict[str, Any] = json.loads(path.read_text("utf-8"))["figures"]
+    return figures
+
+
+def with_interval(figure: dict[str, Any], scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
+    """Return a value with its interval, as a table shows it."""
+    value, low, high = (scale * v for v in (figure["value"], *figure["interval"]))
+    return f"{value:{sign}.{digits}f} ({low:{sign}.{digits}f} to {high:{sign}.{digits}f})"
+
+
+def contender_table(quality: dict[str, Any], contenders: dict[str, Any]) -> str:
+    """Return the Markdown table of the detector beside the others."""
+    lines = [
+        "| judged by | AUC | without the actors | fakes above their original, % | flowtell gains in AUC |",
+        "|---|---|---|---|---|",
+        _line("flowtell", quality) + " |",
+    ]
+    for name, label in CONTENDERS.items():
+        if name in contenders:
+            other = contenders[name]
+            lines.append(f"{_line(label, other)} {with_interval(other['gain']['auc'], sign='+')} |")
+    lines.append("| always *fake* | 0.50 | 0.50 | 0 | |")
+    return "\n".join(lines)
+
+
+def _line(name: str, figures: dict[str, Any]) -> str:
+    without = with_interval(figures["without"]["auc"])
+    pairs = with_interval(figures["pairs_ranked_rightly"], 100, 0)
+    return f"| {name} | {with_interval(figures['auc'])} | {without} | {pairs} |"
+
+
+def factor_table(rows: list[dict[str, Any]]) -> str:
+    """Return the Markdown table of one factor at a time."""
+    lines = [
+        "| factor | setting | AUC | without the actors | fakes above original, % | AUC against the default |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        name = f"{row['factor']} | {row['setting']}"
+        against = "" if row is rows[0] else with_interval(row["against_default"]["auc"], sign="+")
+        lines.append(f"{_line(name, row['figures'])} {against} |")
+    return "\n".join(lines)
+
+
+def _figure(width_in: float, height_in: float) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(figsize=(width_in, height_in), dpi=80, layout="constrained")
+
+
+def draw_risk(quality: dict[str, Any], path: Path) -> None:
+    """Draw the share of wrong verdicts against the share of files judged, surest first."""
+    figure, axes = _figure(5, 3.2)
+    curve = quality["risk_coverage"]
+    axes.step(curve["coverage"], curve["risk"], where="mid")
+    axes.set(xlabel="files judged, surest first", ylabel="wrong verdicts", xlim=(0, 1), ylim=(0, 0.6))
+    figure.savefig(path)
+
+
+def draw_curve(curve: list[dict[str, Any]], path: Path) -> None:
+    """Draw the AUC against how many people there were to learn from."""
+    figure, axes = _figure(5, 3.2)
+    for name, label in (("aucs", "all files"), ("aucs_without", "without the actors")):
+        shares = [100 * point["share"] for point in curve]
+        axes.plot(shares, [sum(p[name]) / len(p[name]) for p in curve], "o-", label=label)
+    axes.set(xlabel="people to learn from, % of those there are", ylabel="AUC", ylim=(0.4, 0.9))
+    axes.legend()
+    figure.savefig(path)
+
+
+def draw_factors(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw what each setting is worth against the default, with its interval."""
+    figure, axes = _figure(7, 0.6 + 0.3 * len(rows))
+    changes = rows[1:]
+    values = [row["against_default"]["auc"] for row in changes]
+    centre = [v["value"] for v in values]
+    errors = [
+        [v["value"] - v["interval"][0] for v in values],
+        [v["interval"][1] - v["value"] for v in values],
+    ]
+    axes.errorbar(centre, range(len(changes)), xerr=errors, fmt="o")
+    axes.axvline(0, linewidth=0.8, color="black")
+    axes.set_yticks(range(len(changes)), [f"{row['factor']}: {row['setting']}" for row in changes])
+    axes.invert_yaxis()
+    axes.set_xlabel("AUC less that of the default, 95 % interval")
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""A linear head against gradient descent's own condition, and inside a classifier."""
+
+import numpy as np
+import pytest
+
+from flowtell.training.labels import LabelledVideo
+from flowtell.training.linear_head import LinearHead, fit_linear_head, set_linear_head
+from flowtell.training.linear_judge import choose_penalty, clip_features, held_out_logits
+from flowtell.training.models import ClassifierConfig, build_classifier
+
+
+def loss(head, x, y, penalty):
+    """The loss as its definition states it: balanced cross-entropy and the ridge on standardised weights."""
+    share = np.where(y == 1, 0.5 / (y == 1).sum(), 0.5 / (y == 0).sum())
+    deviation = np.sqrt(share @ (x - share @ x) ** 2)
+    losses = np.logaddexp(0, np.where(y == 1, -1, 1) * head(x))
+    return share @ losses + penalty * x.shape[1] * 0.5 * np.sum((head.weights * deviation) ** 2)
+
+
+@pytest.mark.parametrize("width", [3, 60])
+def test_a_head_is_the_minimum_of_its_loss(width):
+    rng = np.random.default_rng(width)
+    y = (np.arange(40) % 4 == 0).astype(int)
+    x = rng.normal(2, 3, (40, width)) + y[:, None] * np.linspace(0, 2, width)
+    head = fit_linear_head(x, y, 0.01)
+    least = loss(head, x, y, 0.01)
+    for _ in range(20):
+        nudge = 1e-3 * rng.normal(size=width)
+        assert loss(LinearHead(head.weights + nudge, head.bias), x, y, 0.01) > least
+    assert loss(LinearHead(head.weights, head.bias + 1e-3), x, y, 0.01) > least
+    assert loss(LinearHead(head.weights, head.bias - 1e-3), x, y, 0.01) > least
+
+
+def test_an_example_of_twice_the_importance_counts_as_two():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(12, 4)), np.arange(12) % 2
+    twice = fit_linear_head(x, y, 0.1, np.where(np.arange(12) == 3, 2.0, 1.0))
+    doubled = fit_linear_head(np.concatenate([x, x[3:4]]), np.append(y, y[3]), 0.1)
+    assert twice.weights == pytest.approx(doubled.weights, rel=1e-6)
+    assert twice.bias == pytest.approx(doubled.bias, rel=1e-6)
+
+
+def test_a_feature_that_never_fires_weighs_nothing_and_one_class_is_refused():
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(size=(10, 2)), np.zeros((10, 1))], axis=1)
+    assert fit_linear_head(x, np.arange(10) % 2, 0.1).weights[2] == 0
+    with pytest.raises(ValueError, match="at least one real and one fake"):
+        fit_linear_head(x, np.ones(10), 0.1)
+
+
+def test_a_classifier_gives_the_logit_of_the_head_it_was_given():
+    classifier = build_classifier(ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4))
+    assert len(classifier.blocks) == 4
+    rng = np.random.default_rng(0)
+    head = LinearHead(rng.normal(size=2 * 2 * 32), 0.25)
+    set_linear_head(classifier, head)
+    images = rng.uniform(0, 255, (6, 32, 32, 3)).astype(np.float32)
+    frozen = np.asarray(classifier.frozen_features(images))
+    assert frozen.shape == (6, 2, 2, 32)
+    logits = np.asarray(classifier(images))
+    assert logits == pytest.approx(frozen.reshape(6, -1) @ head.weights + 0.25, abs=1e-3)
+    # A clip's logit is the mean of its pairs', as the detector has it without a temporal head.
+    features = clip_features(classifier, frozen.reshape(2, 3, 2, 2, 32), mirror=False)
+    assert head(features) == pytest.approx(logits.reshape(2, 3).mean(axis=1), abs=1e-3)
+    with pytest.raises(ValueError, match="does not fit a classifier"):
+        set_linear_head(classifier, LinearHead(head.weights[:32], 0.0))
+
+
+def test_mirrored_features_are_those_of_the_mirrored_map():
+    classifier = build_classifier(ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4))
+    maps = np.random.default_rng(2).normal(size=(1, 2, 2, 2, 32)).astype(np.float32)
+    turned = clip_features(classifier, maps[:, :, :, ::-1])
+    assert clip_features(classifier, maps) == pytest.approx(turned, abs=1e-6)
+    assert not np.allclose(clip_features(classifier, maps, mirror=False), turned)
+
+
+def videos_of(people):
+    """A real and a fake video of each person."""
+    return [
+        LabelledVideo(f"{person}-{label}.mp4", label, frozenset([str(person)]), "swap" if label else "real")
+        for person in range(people)
+        for label in (0, 1)
+    ]
+
+
+def test_nobody_is_judged_by_a_head_that_saw_them():
+    rng = np.random.default_rng(3)
+    videos = videos_of(6)
+    features = {p: rng.normal(size=(2, 30)) for p in range(len(videos))}
+    before, chosen = held_out_logits(features, videos, (1e-4, 1e-2))
+    assert sorted(before) == list(range(12))
+    assert set(chosen.values()) <= {1e-4, 1e-2}
+    # What a person's own videos look like changes the judgement of everybody but that person's other video.
+    changed = dict(features) | {0: features[0] + 5}
+    after, _ = held_out_logits(changed, videos, (1e-4, 1e-2))
+    assert after[1] == pytest.approx(before[1])
+    assert not np.allclose(after[2], before[2])
+
+
+def test_a_penalty_is_chosen_by_the_positions_given_alone():
+    rng = np.random.default_rng(4)
+    videos = videos_of(8)
+    labels = np.asarray([v.label for v in videos])
+    features = {p: labels[p] * 2.0 + rng.normal(size=(2, 5)) for p in range(16)}
+    inside = list(range(12))
+    first = choose_penalty(features, videos, inside, (1e-3, 10.0))
+    broken = features | {p: np.full((2, 5), np.nan) for p in range(12, 16)}
+    assert choose_penalty(broken, videos, inside, (1e-3, 10.0)) == first

@@ -1,0 +1,88 @@
+"""What a detector must beat: scores of other ways to judge the same files.
+
+The baseline is logistic regression on pooled ImageNet VGG16 features of OpenCV's DIS flow; the others look at
+single frames (`mesonet`), or at nothing but the container.
+"""
+
+import av
+import cv2
+import numpy as np
+
+from flowtell.training.flow_features import frozen_features, in_batches
+from flowtell.training.mesonet import load_meso4
+
+__all__ = ["dis_flow", "evenly", "frame_rate_scores", "meso4_scores", "pooled_dis_features"]
+
+_BATCH = 32
+
+
+def evenly(clips, count):
+    """Return (clip, pair) places, `count` of them at most, evenly spread over clips `[N, T+1, ...]`."""
+    pairs = clips.shape[1] - 1
+    total = len(clips) * pairs
+    picked = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    return [divmod(int(k), pairs) for k in picked]
+
+
+def dis_flow(image1, image2):
+    """Return the DIS flow averaged to a quarter size, float32 `[S/4, S/4, 2]` in px of the images.
+
+    Args:
+        image1: uint8 `[S, S, 3]` RGB, S a multiple of 4.
+        image2: the same.
+    """
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (image1, image2)]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    side = len(flow) // 4
+    return flow.reshape(side, 4, side, 4, 2).mean((1, 3))
+
+
+def pooled_dis_features(prepared, position, classifier, step, pairs=48):
+    """Return the baseline's features of a video, float32 `[1, 512]`: means over pairs and the last map.
+
+    The median motion is removed from each flow, which is then shown as `uv`.
+
+    Args:
+        prepared: a `PreparedSet`.
+        position: of the video.
+        classifier: a `FlowClassifier` with ImageNet's weights.
+        step: from `feature_step`, of that classifier and `uv`.
+        pairs: of the video at most, evenly spread.
+    """
+    clips = prepared.clips(position)
+    flow = np.stack([dis_flow(clips[c, k], clips[c, k + 1]) for c, k in evenly(clips, pairs)])
+    flow = flow - np.median(flow, axis=(1, 2), keepdims=True)
+    frozen = frozen_features(step, flow)
+    flat = in_batches(classifier.flat_features, (frozen,), _BATCH, np.float32)
+    channels = classifier.blocks[-1].convs[-1].filters
+    return flat.reshape(-1, channels).mean(axis=0, keepdims=True)
+
+
+def meso4_scores(prepared, weights, pictures=48):
+    """Return MesoNet's mean probability of *fake* of each video of a prepared set, float `[N]`.
+
+    Args:
+        prepared: a `PreparedSet` with crops of 256 px.
+        weights: path of Meso4's weights.
+        pictures: of a video at most, evenly spread.
+
+    Raises:
+        InputError: as `load_meso4`.
+    """
+    model = load_meso4(weights)
+    scores = []
+    for position in range(len(prepared.videos)):
+        clips = prepared.clips(position)
+        faces = np.stack([clips[c, k] for c, k in evenly(clips, pictures)]) / np.float32(255)
+        real = in_batches(lambda x: model(x), (faces,), _BATCH, np.float32)
+        scores.append(1 - float(real.mean()))
+    return np.asarray(scores)
+
+
+def frame_rate_scores(paths):
+    """Return 1 for each file of more than 24 frames a second, else 0: what the container alone gives away."""
+    scores = []
+    for path in paths:
+        with av.open(str(path)) as container:
+            scores.append(float(container.streams.video[0].average_rate > 24))
+    return np.asarray(scores)

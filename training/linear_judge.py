@@ -1,0 +1,121 @@
+"""Classifiers whose head is linear: fitted to few videos, and judged by people they never saw.
+
+A clip is described by the mean over its pairs of the last feature map, of the face and of its mirror image
+alike, so that the head weighs both halves of a face the same. Its logit is then the mean of its pairs'.
+"""
+
+import numpy as np
+
+from flowtell.training.flow_features import in_batches
+from flowtell.training.labels import identity_folds, identity_groups
+from flowtell.training.linear_head import fit_linear_head
+from flowtell.training.metrics import auc
+
+__all__ = ["choose_penalty", "clip_features", "fit_videos", "held_out_logits"]
+
+_BATCH = 32
+_INNER_FOLDS = 5
+
+
+def clip_features(classifier, features, mirror=True):
+    """Return what describes the clips of a video, float32 `[clips, D]`: see above.
+
+    Args:
+        classifier: a `FlowClassifier`.
+        features: what its frozen blocks make of the pairs, float `[clips, pairs, h, w, C]`.
+        mirror: whether both halves of the map are taken together.
+    """
+    clips, pairs = features.shape[:2]
+    flat = in_batches(
+        classifier.flat_features, (features.reshape(-1, *features.shape[2:]),), _BATCH, np.float32
+    )
+    channels = classifier.blocks[-1].convs[-1].filters
+    side = round((flat.shape[1] // channels) ** 0.5)
+    maps = flat.reshape(clips, pairs, side, side, channels).mean(axis=1)
+    if mirror:
+        maps = (maps + maps[:, :, ::-1]) / 2
+    return maps.reshape(clips, -1)
+
+
+def fit_videos(features, labels, positions, penalty, more=None):
+    """Fit a head to videos, each of which counts alike, however many clips it has.
+
+    Args:
+        features: position to `[clips, D]`.
+        labels: of each position, 1 fake, 0 real.
+        positions: the videos to fit to.
+        penalty: as for `fit_linear_head`.
+        more: (features `[N, D]`, labels `[N]`) of further examples, or None. Together they count as much as
+            the videos.
+
+    Returns:
+        a `LinearHead`.
+    """
+    x = np.concatenate([features[p] for p in positions])
+    y = np.repeat([labels[p] for p in positions], [len(features[p]) for p in positions])
+    share = np.concatenate([np.full(len(features[p]), 1 / len(features[p])) for p in positions])
+    if more is not None:
+        weight = share.sum() / len(more[1])
+        x, y = np.concatenate([x, more[0]]), np.concatenate([y, more[1]])
+        share = np.concatenate([share, np.full(len(more[1]), weight)])
+    return fit_linear_head(x, y, penalty, share)
+
+
+def choose_penalty(features, videos, positions, penalties, more=None):
+    """Return the penalty that ranks files best in folds by identity within `positions`; of equals the larger.
+
+    Args:
+        features: position to `[clips, D]`.
+        videos: list of `LabelledVideo`.
+        positions: the videos to choose by; no other is looked at.
+        penalties: to choose from.
+        more: function of positions to further examples of their people, see `fit_videos`; or None.
+    """
+    if len(penalties) == 1:
+        return penalties[0]
+    labels = [v.label for v in videos]
+    inside = [videos[p] for p in positions]
+    folds = np.asarray(identity_folds(inside, min(_INNER_FOLDS, len(set(identity_groups(inside))))))
+    positions = np.asarray(positions)
+    reached = {}
+    for penalty in sorted(penalties, reverse=True):
+        scores = np.zeros(len(positions))
+        for fold in np.unique(folds):
+            train = positions[folds != fold].tolist()
+            head = fit_videos(features, labels, train, penalty, more and more(train))
+            for row in np.flatnonzero(folds == fold):
+                scores[row] = _file_score(head(features[positions[row]]))
+        reached[penalty] = auc(scores, [labels[p] for p in positions])
+    return max(reached, key=reached.get)
+
+
+def held_out_logits(features, videos, penalties, more=None, keep=None):
+    """Judge every video by a head that was fitted, and its penalty chosen, without a person in it.
+
+    Args:
+        features: position to `[clips, D]`.
+        videos: list of `LabelledVideo`.
+        penalties: to choose from.
+        more: see `choose_penalty`.
+        keep: function of training positions to those that are used, for learning curves; None: all.
+
+    Returns:
+        (position to the logits of its clips, group of people to the penalty chosen without it).
+    """
+    labels = [v.label for v in videos]
+    groups = np.asarray(identity_groups(videos))
+    logits, chosen = {}, {}
+    for group in np.unique(groups):
+        train = np.flatnonzero(groups != group).tolist()
+        train = keep(train) if keep else train
+        penalty = choose_penalty(features, videos, train, penalties, more)
+        head = fit_videos(features, labels, train, penalty, more and more(train))
+        chosen[int(group)] = penalty
+        for position in np.flatnonzero(groups == group).tolist():
+            logits[position] = head(features[position])
+    return logits, chosen
+
+
+def _file_score(logits):
+    # tanh does not overflow, whatever the logit
+    return float(np.mean(0.5 * (1 + np.tanh(0.5 * logits))))

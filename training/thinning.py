@@ -1,0 +1,43 @@
+"""A prepared set with fewer clips of each video than another has: flow is dear, decoding was done."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
+
+__all__ = ["thinned"]
+
+
+def thinned(prepared, count, folder):
+    """Write the clips of a prepared set again, at most `count` of each video, evenly spread over what it has.
+
+    What is written is what `prepare` would go on from if it was asked for so many clips a file: without an
+    index, until it has run.
+
+    Args:
+        prepared: a `PreparedSet`.
+        count: clips of a video, at least 1.
+        folder: where to; made if need be.
+
+    Raises:
+        InputError: the folder holds clips that were cut otherwise.
+    """
+    source, target = prepared.folder / "clips", Path(folder) / "clips"
+    claim(target, prepared.index["settings"] | {"clips_per_file": count})
+    for entry in prepared.index["videos"]:
+        name = f"{entry['number']:05d}"
+        record = json.loads((source / f"{name}.json").read_text("utf-8"))
+        if entry["shard"] is not None:
+            total = len(entry["clips"])
+            kept = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+            shard = target / entry["shard"]["file"]
+            examples = list(tf.data.TFRecordDataset(str(source / entry["shard"]["file"])))
+            with whole_file(shard) as scratch, tf.io.TFRecordWriter(str(scratch)) as writer:
+                for index in kept:
+                    writer.write(examples[index].numpy())
+            record["clips"] = [record["clips"][index] for index in kept]
+            record["shard"] |= {"sha256": file_sha256(shard), "bytes": shard.stat().st_size}
+        write_json(target / f"{name}.json", record)
