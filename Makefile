@@ -13,7 +13,7 @@ ARGS ?=
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format cpp clean distclean
+.PHONY: help demo test lint format cpp bench clean distclean
 
 help: ## Say what the targets do
 	@echo "Targets (PYTHON=/path/to/python chooses the interpreter: 3.11, 3.12 or 3.13):"
@@ -47,6 +47,19 @@ cpp: ## Build and test the C library in build/cpp
 		-DONNXRUNTIME_INCLUDE_DIR=$(or $(ONNXRUNTIME_INCLUDE_DIR),$(CURDIR)/build/onnxruntime)
 	cmake --build $(BUILD) --parallel $$(getconf _NPROCESSORS_ONLN)
 	ctest --test-dir $(BUILD) --output-on-failure
+
+# The samples stand for a user's own videos: int8 is calibrated and gated on them.
+BENCH := build/bench
+bench: $(VENV)/.has-dev ## Measure the default bundle, its precisions and what one would use instead; half an hour
+	@mkdir -p $(BENCH) benchmarks/results/default
+	@[ -d $(BENCH)/bundle ] || $(BIN)/flowtell export engine/flowtell/bundles/default --out $(BENCH)/bundle \
+		--precision int8 --clips engine/flowtell/samples/natural.mp4 engine/flowtell/samples/swapped.mp4
+	$(BIN)/flowtell bench contenders $(BENCH)/bundle --out benchmarks/results/default/contenders.json \
+		--picture $(BENCH)/contenders.png
+	for run in "cpu fp32" "openvino fp32" "openvino int8"; do set -- $$run; \
+		$(BIN)/flowtell bench $(BENCH)/bundle --scenario offline --provider $$1 --precision $$2 \
+			--out benchmarks/results/default/offline-$$1-$$2.json || exit 1; done
+	$(BIN)/flowtell bench report benchmarks/results/default/offline-*.json --out $(BENCH)/report.html
 
 clean: ## Remove what was built, and caches
 	rm -rf build dist demo.png .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

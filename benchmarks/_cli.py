@@ -11,6 +11,7 @@ from pathlib import Path
 import flowtell
 from flowtell.benchmarks._arguments import positive
 from flowtell.benchmarks.percentiles import queries_needed
+from flowtell.benchmarks.prices import cost_of_video
 from flowtell.benchmarks.scenarios import SCENARIOS, Load, run_round
 from flowtell.benchmarks.validity import PERCENTILES, RULES
 from flowtell.training.run_folder import whole_file, write_json
@@ -75,6 +76,8 @@ def _bench(words):
         load, rounds = _load(args, system, len(clips), lone_s, detector.threads)
         timed = time_rounds(load, system, len(clips), rounds, progress=_show_progress)
     report = report_of(timed, accuracy, wanted, detector, clips, args.provider)
+    if args.price is not None:
+        report["cost"] = cost_of_video(args.price, report["pairs_per_s"])
     print("\n".join(summary(report)))
     if args.out:
         write_json(args.out, report)
@@ -155,6 +158,11 @@ def summary(report):
         f"  a fresh process: {cold['import_ms']:.0f} ms to import, {cold['open_ms']:.0f} to open, "
         f"{cold['first_clip_ms']:.0f} for the first clip, {cold['peak_memory_mb']:.0f} MB at most"
     )
+    if cost := report.get("cost"):
+        lines.append(
+            f"  an hour of video with one face at {cost['frames_per_s']} frames a second costs "
+            f"{cost['hour_of_video']:.3g}, every pair judged, at {cost['machine_hour']:g} an hour"
+        )
     return [*lines, "VALID" if report["valid"] else f"INVALID: {'; '.join(report['reasons'])}"]
 
 
@@ -273,6 +281,12 @@ def _parser():
         choices=("keras", "cpu"),
         default="keras",
         help="what outputs must be like (default: keras)",
+    )
+    add(
+        "--price",
+        type=positive(float),
+        metavar="P",
+        help="of an hour of this machine, in any currency: says what an hour of video costs",
     )
     add("--seed", type=int, default=0, help="of the choice of clips and of the arrivals (default: 0)")
     return parser

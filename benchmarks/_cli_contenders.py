@@ -38,7 +38,11 @@ def contenders_main(words):
             "schema": 1,
             "kind": "flowtell bench contenders",
             "machine": machine_context(),
-            "bundle": {"name": detector.bundle.manifest.name, "sha256": detector.bundle.sha256},
+            "bundle": {
+                "name": detector.bundle.manifest.name,
+                "sha256": detector.bundle.sha256,
+                "detector_sha256": detector.bundle.manifest.graphs["detector"]["fp32"].sha256,
+            },
             "clips": len(clips),
             "pairs_per_clip": pairs,
             "runs": args.runs,

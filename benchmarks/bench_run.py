@@ -94,7 +94,12 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
         "share_of_gemm_ceiling": rate * cost.gflop / ceilings.gemm_gflops,
         "calibration_ms": list(timed.calibrations_ms),
         "cold_start": cold,
-        "bundle": {"name": manifest.name, "sha256": detector.bundle.sha256},
+        "bundle": {
+            "name": manifest.name,
+            "sha256": detector.bundle.sha256,
+            "detector_sha256": manifest.graphs["detector"]["fp32"].sha256,
+            "detector_bytes": len(graph),
+        },
         "provider": detector.provider,
         "precision": detector.precision,
         "threads": detector.threads,

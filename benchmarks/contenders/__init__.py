@@ -18,6 +18,7 @@ CONTENDERS = (
     "keras_pairs",
     "keras_clips",
     "tensorflow_xla",
+    "pytorch_eager",
     "onnxruntime_plain",
     "openvino_plain",
     "dis_flow",

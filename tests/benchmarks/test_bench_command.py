@@ -24,7 +24,7 @@ def ran(tiny_bundle, tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "result.json"
     done = bench(
         *(tiny_bundle, "--scenario", "single_stream", "--pairs", 4, "--provider", "cpu"),
-        *("--duration", 0.1, "--rounds", 3, "--out", path),
+        *("--duration", 0.1, "--rounds", 3, "--price", 0.5, "--out", path),
     )
     assert done.returncode in (0, 1), done.stderr
     return done, path, json.loads(path.read_text())
@@ -53,6 +53,13 @@ def test_a_report_is_complete(ran):
     assert report["machine"]["cores"] >= 1
     assert 0 < report["share_of_gemm_ceiling"] < 1
     assert all(value > 0 for value in report["cold_start"].values())
+
+
+def test_an_hour_of_video_has_its_price(ran):
+    done, _, report = ran
+    seconds = 3600 * 30 / report["pairs_per_s"]
+    assert report["cost"]["hour_of_video"] == pytest.approx(0.5 * seconds / 3600)
+    assert f"costs {report['cost']['hour_of_video']:.3g}, every pair judged" in done.stdout
 
 
 def test_results_become_a_page_in_one_file(ran, tmp_path):

@@ -1,0 +1,116 @@
+"""The bundle's networks as PyTorch modules, in a process of its own: Keras has one backend a process.
+
+Keras's models on its PyTorch backend are `torch.nn.Module`s whose layers call PyTorch's own convolutions,
+here in PyTorch's own layout (channels first). The parent starts
+
+    KERAS_BACKEND=torch python -m flowtell.benchmarks.torch_child BUNDLE THREADS
+
+and sends clips, uint8 `[T+1, S, S, 3]`, each as a file of NumPy's after its length in eight bytes, which is
+answered by its pairs' logits, float32 `[T]`, in the same form; the first answer, an empty array, means ready.
+"""
+
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+
+from flowtell.benchmarks.contenders import MissingError, mean_output
+
+__all__ = ["open_torch"]
+
+
+def open_torch(arena):
+    """Start the child and return a judging function, as `contenders` describes it.
+
+    Args:
+        arena: an `Arena`.
+
+    Raises:
+        MissingError: where PyTorch is not installed or the child does not start, with its last words.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise MissingError("it needs PyTorch: pip install torch")
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(arena.bundle), str(arena.threads)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"KERAS_BACKEND": "torch"},
+    )
+    try:
+        _receive(child.stdout)
+    except EOFError:
+        words = child.communicate()[1].decode(errors="replace").strip().splitlines() or ["nothing"]
+        raise MissingError(f"PyTorch could not run it: {words[-1]}") from None
+
+    def judge(clips):
+        outputs = []
+        for clip in clips:
+            _send(child.stdin, clip)
+            outputs.append(mean_output(_receive(child.stdout)))
+        return outputs
+
+    weakref.finalize(judge, _end, child)
+    return judge
+
+
+def _end(child):
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        pipe.close()
+    child.kill()
+    child.wait()
+
+
+def _send(pipe, array):
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    pipe.write(len(file.getvalue()).to_bytes(8, "little") + file.getvalue())
+    pipe.flush()
+
+
+def _receive(pipe):
+    length = pipe.read(8)
+    if len(length) < 8:
+        raise EOFError
+    return np.load(io.BytesIO(pipe.read(int.from_bytes(length, "little"))), allow_pickle=False)
+
+
+def _serve(bundle, threads):
+    import torch
+
+    from flowtell.export import keras_from_bundle
+    from flowtell.training.models import build_classifier, build_detector, build_flow_network
+
+    torch.set_num_threads(threads)
+    models = keras_from_bundle(bundle)
+    network = build_flow_network(models.network.config, "channels_first")
+    network.set_weights(models.network.get_weights())
+    classifier = build_classifier(models.classifier.config, "channels_first")
+    classifier.set_weights(models.classifier.get_weights())
+    settings = models.settings
+    detector = build_detector(
+        network,
+        classifier,
+        settings.flow_encoding,
+        settings.crop_size,
+        settings.temperature,
+        models.clip_head,
+    )
+    answers, sys.stdout = sys.stdout.buffer, sys.stderr
+    _send(answers, np.empty(0))
+    while True:
+        try:
+            clip = _receive(sys.stdin.buffer)
+        except EOFError:  # the parent is gone
+            return
+        with torch.inference_mode():
+            logits = detector(torch.from_numpy(clip[None]))["pair_logits"][0]
+        _send(answers, logits.numpy().astype(np.float32))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]))
