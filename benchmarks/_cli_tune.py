@@ -50,7 +50,7 @@ def tune_main(words):
             from flowtell.benchmarks.probe import probe
 
             _tell(f"trying {point}")
-            return probe(bundle.path, point, samples[point.pairs].path, args.duration)
+            return probe(bundle.path, point, samples[point.pairs], args.duration)
 
         choice = tune(grid, measure, limits)
     for point, measured in choice.trials:
@@ -151,7 +151,8 @@ def _prepared(args, bundle, folder):
     samples = {}
     for pairs in grid.pairs:
         clips = sample_clips(oracle, videos, args.clips, pairs)
-        samples[pairs] = write_samples(oracle, clips, folder / f"{pairs}.npz")
+        samples[pairs] = folder / f"{pairs}.npz"
+        write_samples(oracle, clips, samples[pairs])
     oracle.close()
     return grid, samples
 

@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["cold_start"]
 
 _PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 begun = time.perf_counter()
 import numpy
 import flowtell
@@ -20,18 +20,13 @@ detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
 first = time.perf_counter()
 detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
 second = time.perf_counter()
-if sys.platform == "linux":
-    # getrusage would count the peak of the process that this one was forked from
-    status = open("/proc/self/status").read()
-    peak_mb = int(status.split("VmHWM:")[1].split()[0]) / 1024
-else:
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+from flowtell.benchmarks.machine import peak_memory_mb
 print(json.dumps({
     "import_ms": 1e3 * (imported - begun),
     "open_ms": 1e3 * (opened - imported),
     "first_clip_ms": 1e3 * (first - opened),
     "second_clip_ms": 1e3 * (second - first),
-    "peak_memory_mb": peak_mb,
+    "peak_memory_mb": peak_memory_mb(),
 }))
 """
 

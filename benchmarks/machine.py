@@ -3,9 +3,10 @@
 import importlib.metadata
 import os
 import platform
+import sys
 from pathlib import Path
 
-__all__ = ["cpu_name", "machine_context"]
+__all__ = ["cpu_name", "machine_context", "peak_memory_mb"]
 
 _DISTRIBUTIONS = (
     "numpy",
@@ -38,6 +39,16 @@ def machine_context():
         "python": platform.python_version(),
         "packages": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
     }
+
+
+def peak_memory_mb():
+    """Return the largest resident memory of this process so far, in MiB."""
+    if sys.platform == "linux":
+        # getrusage would count the peak of the process that this one was forked from
+        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+    import resource  # POSIX alone has it
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 def _cpu_field(name):

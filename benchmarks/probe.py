@@ -71,7 +71,9 @@ def _measure(bundle, samples, duration_s, provider, precision, threads, clips_pe
     import time
 
     import flowtell
+    from flowtell.benchmarks.accuracy import compare_outputs
     from flowtell.benchmarks.detector_system import DetectorSystem, clip_outputs
+    from flowtell.benchmarks.machine import peak_memory_mb
     from flowtell.benchmarks.scenarios import Load, run_round
 
     with np.load(samples) as stored:
@@ -82,8 +84,8 @@ def _measure(bundle, samples, duration_s, provider, precision, threads, clips_pe
     )
     open_ms = 1e3 * (time.perf_counter() - begun_s)
     threshold = detector.bundle.manifest.thresholds[0].fake_probability
-    cut = np.log(threshold / (1 - threshold))
     got = [clip_outputs(detector, clip) for clip in clips]
+    accuracy = compare_outputs(wanted, got, precision, threshold, "the samples' own")
     load = Load("offline", samples_per_query=CALLS_PER_ROUND * threads * clips_per_call)
     with DetectorSystem(detector, clips) as system:
         timed, begun_s = [], time.perf_counter()
@@ -92,24 +94,14 @@ def _measure(bundle, samples, duration_s, provider, precision, threads, clips_pe
     rates = [pairs * one.samples_per_s for one in timed]
     calls_ms = [1e3 * (one.ended_s - one.began_s) / CALLS_PER_ROUND for one in timed]
     return {
-        "logit_drift": max(float(np.abs(g - w).max()) for g, w in zip(got, wanted, strict=True)),
-        "verdict_flips": sum(bool((g[-1] > cut) != (w[-1] > cut)) for g, w in zip(got, wanted, strict=True)),
+        "logit_drift": accuracy.largest_logit_difference,
+        "verdict_flips": accuracy.verdict_flips,
         "pairs_per_s": quantile(rates, 0.5),
         "rounds": rates,
         "latency_ms": quantile(calls_ms, 0.5),
         "open_ms": open_ms,
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": peak_memory_mb(),
     }
-
-
-def _peak_memory_mb():
-    import resource
-    from pathlib import Path
-
-    if sys.platform == "linux":
-        # getrusage would count the peak of the process that this one was forked from
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 def _main():

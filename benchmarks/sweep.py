@@ -6,7 +6,7 @@ it is known. A line cut short by a kill is measured again.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -15,37 +15,23 @@ from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.probe import Measured, probe
 from flowtell.benchmarks.settings_grid import Point
 
-__all__ = ["Samples", "Store", "sweep", "write_samples"]
+__all__ = ["Store", "sweep", "write_samples"]
 
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Clips of one length with a reference's outputs: the npz file that `probe` reads, and whose they are."""
-
-    path: object
-    reference: str
-
-
-def write_samples(detector, clips, path, reference=None):
-    """Write clips and the outputs that every way to run the bundle is compared with; return the `Samples`.
+def write_samples(detector, clips, path):
+    """Write clips and the outputs that every way to run the bundle is compared with, as `probe` reads them.
 
     Args:
         detector: the `flowtell.Detector` whose outputs are the reference's: the cpu provider in fp32, which
-            the export's gate holds to the Keras model; not used where `reference` is given.
+            the export's gate holds to the Keras model.
         clips: uint8 `[T+1, S, S, 3]` each, all of one T.
         path: of the npz file.
-        reference: `(name, outputs)`, as `accuracy.reference_logits` gives them; None for the detector's.
     """
     from flowtell.benchmarks.detector_system import clip_outputs
 
-    name, wanted = reference or (
-        f"the {detector.provider} in {detector.precision}",
-        [clip_outputs(detector, clip) for clip in clips],
-    )
-    np.savez(path, clips=np.stack(clips), wanted=np.stack(wanted))
-    return Samples(path, name)
+    np.savez(path, clips=np.stack(clips), wanted=np.stack([clip_outputs(detector, clip) for clip in clips]))
 
 
 class Store:
@@ -111,7 +97,7 @@ def sweep(bundle_folder, points, samples, store, duration_s, progress=lambda poi
     Args:
         bundle_folder: of the bundle.
         points: `Point`s.
-        samples: dict of T to the `Samples` of that length.
+        samples: dict of T to the file of `write_samples` with clips of that length.
         store: a `Store`.
         duration_s: how long each is timed.
         progress: called with the point and how many of how many are done, before it is measured.
@@ -120,5 +106,5 @@ def sweep(bundle_folder, points, samples, store, duration_s, progress=lambda poi
         if point in store.measured:
             continue
         progress(point, number, len(points))
-        store.add(point, probe(bundle_folder, point, samples[point.pairs].path, duration_s))
+        store.add(point, probe(bundle_folder, point, samples[point.pairs], duration_s))
     return {point: store.measured[point] for point in points}

@@ -9,6 +9,7 @@ tried again, in turn, so that the choice does not hang on one slow moment of the
 
 from dataclasses import dataclass, replace
 
+from flowtell.benchmarks.settings_grid import Point
 from flowtell.benchmarks.statistics import quantile
 
 __all__ = ["Choice", "Limits", "tune"]
@@ -95,8 +96,6 @@ class _Search:
         self.trials = []
 
     def look(self, provider, precision, threads, clips_per_call):
-        from flowtell.benchmarks.settings_grid import Point
-
         point = Point(provider, precision, threads, clips_per_call, self.grid.pairs[0])
         if point not in self.found:
             self.measure_again(point)

@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 
+from flowtell.training._spread import evenly_spread
 from flowtell.training.flow_features import frozen_features, in_batches
 from flowtell.training.mesonet import load_meso4
 
@@ -19,9 +20,7 @@ _BATCH = 32
 def evenly(clips, count):
     """Return (clip, pair) places, `count` of them at most, evenly spread over clips `[N, T+1, ...]`."""
     pairs = clips.shape[1] - 1
-    total = len(clips) * pairs
-    picked = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    return [divmod(int(k), pairs) for k in picked]
+    return [divmod(int(k), pairs) for k in evenly_spread(len(clips) * pairs, count)]
 
 
 def dis_flow(image1, image2):

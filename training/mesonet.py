@@ -39,7 +39,8 @@ def load_meso4(path):
     weighted = [layer for layer in model.layers if layer.weights]
     try:
         with h5py.File(path, "r") as file:
-            groups = [file[n] for n in _in_order(file) if len(file[n].attrs["weight_names"])]
+            root = file.get("model_weights", file)
+            groups = [root[n] for n in _in_order(root) if len(root[n].attrs["weight_names"])]
             arrays = [[np.asarray(g[name]) for name in g.attrs["weight_names"]] for g in groups]
         for layer, values in zip(weighted, arrays, strict=True):
             layer.set_weights(values)
@@ -48,6 +49,6 @@ def load_meso4(path):
     return model
 
 
-def _in_order(file):
-    """Return the names of a file's layers, first to last."""
-    return [n.decode() if isinstance(n, bytes) else n for n in file.attrs["layer_names"]]
+def _in_order(root):
+    """Return the names of the layers in a group, first to last."""
+    return [n.decode() if isinstance(n, bytes) else n for n in root.attrs["layer_names"]]

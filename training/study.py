@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flowtell.training._spread import evenly_spread
 from flowtell.training.comparison import gain
 from flowtell.training.contenders import dis_flow
 from flowtell.training.feature_cache import FeatureCache
@@ -153,10 +154,10 @@ def _of_the_head(recipe, features):
     yield "head", "mean over the map", judged(pooled)
     yield "VGG16's blocks", "5", judged(features.of(cache, blocks=5))
     for count in (1, 2):
-        pairs = _spread(cache(0).shape[1], count)
+        pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
     for count in (1, 2):
-        some = {p: f[_spread(len(f), count)] for p, f in own.items()}
+        some = {p: f[evenly_spread(len(f), count)] for p, f in own.items()}
         yield "clips of a file", str(count), judged(some)
     around = tuple(factor * recipe.penalties[0] for factor in (0.1, 1, 10))
     yield "penalty", "chosen without the judged", judged(own, around)
@@ -246,8 +247,3 @@ def _some_people(train, groups, labels, share, rng):
         videos = [p for p in train if groups[p] in picked]
         if len(set(labels[videos].tolist())) == 2:
             return videos
-
-
-def _spread(length, count):
-    """Return `count` indices at most, evenly spread over `length`."""
-    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int))

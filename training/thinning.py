@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
+from flowtell.training._spread import evenly_spread
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 
 __all__ = ["thinned"]
@@ -31,8 +31,7 @@ def thinned(prepared, count, folder):
         name = f"{entry['number']:05d}"
         record = json.loads((source / f"{name}.json").read_text("utf-8"))
         if entry["shard"] is not None:
-            total = len(entry["clips"])
-            kept = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+            kept = evenly_spread(len(entry["clips"]), count)
             shard = target / entry["shard"]["file"]
             examples = list(tf.data.TFRecordDataset(str(source / entry["shard"]["file"])))
             with whole_file(shard) as scratch, tf.io.TFRecordWriter(str(scratch)) as writer:
