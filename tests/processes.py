@@ -29,6 +29,15 @@ def state_of(pid: int) -> str:
         return ""
 
 
+def cpu_ticks_of(pid: int) -> int:
+    """Processor time that a process has used, in ticks of 10 ms; 0 where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
 def run_on_a_full_disk(arguments: list[str], *, largest_file_bytes: int) -> subprocess.CompletedProcess[str]:
     """Run a command whose writes fail past a file's size, as they do on a full disk.
 

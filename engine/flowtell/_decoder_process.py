@@ -228,6 +228,8 @@ class DecoderPool:
 
         Raises:
             IsolationError: where none can be started.
+            DecoderGoneError: where the interpreter that has started others was ended by a signal each time:
+                the machine is short of memory, perhaps, and a later start may succeed.
         """
         while True:
             with self._lock:
@@ -269,8 +271,11 @@ class DecoderPool:
                 try:
                     decoder = DecoderProcess(interpreter)
                 except (DecoderGoneError, DecoderTimeoutError, OSError) as error:
-                    if left and isinstance(error, DecoderGoneError) and error.signal_number:
-                        continue
+                    if isinstance(error, DecoderGoneError) and error.signal_number:
+                        if left:
+                            continue
+                        if known:
+                            raise
                     refused.append(f"{interpreter} ({str(error) or 'no answer'})")
                     break
                 with self._lock:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from ._decode import Frame, VideoReader, require_file
 from ._decode_limits import DecodeLimits
-from ._decoder_process import DecoderGoneError, DecoderPool, DecoderTimeoutError
+from ._decoder_process import DecoderGoneError, DecoderPool, DecoderProcess, DecoderTimeoutError
 from ._decoder_protocol import (
     Failure,
     FrameNotice,
@@ -63,8 +63,8 @@ def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None
 
     Raises:
         DecodeError: as `VideoReader`; also `timed_out` and `too_large` where a limit is reached, and
-            `undecodable` where the decoder crashes. While iterating, a crash after a good frame is
-            `truncated`.
+            `undecodable` where the decoder crashes or is ended each time that it starts. While iterating, a
+            crash after a good frame is `truncated`.
         IsolationError: where no decoder can be started.
     """
     if is_isolated():
@@ -84,10 +84,11 @@ def describe_decoder() -> str:
 
     Raises:
         IsolationError: where none can be started.
+        DecodeError: where those that started before are ended now.
     """
     if not is_isolated():
         return f"inside the process that calls ({DECODER_VARIABLE}={IN_PROCESS}, or no Linux)"
-    decoder = _pool.take()
+    decoder = _take_decoder()
     _pool.give_back(decoder)
     denied = "Landlock denies it to write files, to start programs and to use TCP"
     held = denied if decoder.landlock >= TCP_SINCE else "this kernel's Landlock is too old to hold it"
@@ -104,7 +105,7 @@ class IsolatedReader:
         self._limits = limits
         self._waited_s = 0.0
         self._any_frame = False
-        self._decoder = _pool.take()
+        self._decoder = _take_decoder()
         self._open = True
         try:
             self._tell(Kind.OPEN, request.pack())
@@ -190,6 +191,16 @@ class IsolatedReader:
         if self._open:
             self._open = False
             _pool.give_back(self._decoder)
+
+
+def _take_decoder() -> DecoderProcess:
+    """Return a decoder for one file; raise DecodeError where it is that file's bad luck to get none."""
+    try:
+        return _pool.take()
+    except DecoderGoneError as end:
+        raise DecodeError(
+            "undecodable", f"the process that was to decode it broke down at every start: {end}"
+        ) from None
 
 
 _pool = DecoderPool()

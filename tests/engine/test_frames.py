@@ -6,17 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import state_of
+from processes import children_of, state_of
 
 from flowtell import DecodeError, InputError, IsolationError, samples
 from flowtell._decode import VideoReader
 from flowtell._decode_limits import DecodeLimits
+from flowtell._decoder_protocol import MessageBuffer
 from flowtell._frames import open_frames
 from flowtell._interpreters import DECODER_VARIABLE
 from flowtell._landlock import TCP_SINCE
@@ -122,9 +124,34 @@ def test_a_decoder_that_is_killed_before_a_frame_makes_its_file_undecodable(writ
     source = open_frames(path)
     source._decoder._process.kill()
     source._decoder._process.wait()
+    # what it had said before is lost with it
     source._decoder._connection.recv(1 << 20)
+    source._decoder._buffer = MessageBuffer()
     with source, pytest.raises(DecodeError) as caught:
         list(source)
+    assert caught.value.state == "undecodable"
+    assert len(read(path)) == 3
+
+
+def test_decoders_that_are_killed_at_every_start_cost_one_file_and_not_the_run(write_video):
+    path = write_video("a.mp4", noise(3))
+    done = threading.Event()
+
+    def kill_all():
+        while not done.is_set():
+            for child in children_of(os.getpid()):
+                os.kill(child, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_all)
+    # while a file is open the next needs a decoder of its own
+    with open_frames(path):
+        killer.start()
+        try:
+            with pytest.raises(DecodeError, match=r"at every start: .*SIGKILL") as caught:
+                open_frames(path)
+        finally:
+            done.set()
+            killer.join()
     assert caught.value.state == "undecodable"
     assert len(read(path)) == 3
 

@@ -1,9 +1,9 @@
 """Judges a batch of files while their decoders are killed at random moments, and compares with a quiet run.
 
-    python tests/media/kills.py [VIDEO...] [--kills N] [--seed N]
+    python tests/media/kills.py [VIDEO...] [--bundle DIR] [--kills N] [--seed N]
 
-uses the default bundle; without videos, each bundled sample three times. Ends with 1 where another file than
-the one whose decoder was killed was judged differently.
+Without videos, it judges each bundled sample three times. Ends with 1 where another file than those whose
+decoder was killed was judged differently.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from processes import children_of
+from processes import children_of, cpu_ticks_of
 
 from flowtell import Detector, Result, TimingMs, samples
+
+_MOMENT_S = 0.05
+"""Five ticks of the clock that processes are charged by."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,19 @@ class _Killer(threading.Thread):
         self.killed = 0
 
     def run(self) -> None:
-        """Kill one child after the other, waiting exponentially distributed times between."""
+        """Kill one decoder at work after the other, waiting exponentially distributed times between."""
         while self.killed < self._kills and not self._done.wait(float(self._rng.exponential(self._mean_s))):
-            children = children_of(os.getpid())
-            if children:
-                os.kill(children[int(self._rng.integers(len(children)))], signal.SIGKILL)
+            while not (working := self._decoders_at_work()) and not self._done.is_set():
+                pass
+            if working:
+                os.kill(working[int(self._rng.integers(len(working)))], signal.SIGKILL)
                 self.killed += 1
+
+    def _decoders_at_work(self) -> list[int]:
+        """Children that computed in the last moments: an idle one may die without a file that misses it."""
+        before = {child: cpu_ticks_of(child) for child in children_of(os.getpid())}
+        self._done.wait(_MOMENT_S)
+        return [child for child, ticks in before.items() if cpu_ticks_of(child) > ticks]
 
 
 def _timeless(result: Result) -> Result:
@@ -90,11 +100,12 @@ def main() -> int:
     """Compare, print the report, return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("videos", nargs="*", type=Path)
+    parser.add_argument("--bundle", type=Path, help="default: the packaged one")
     parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     paths = arguments.videos or [samples.natural_path(), samples.swapped_path()] * 3
-    with Detector.open() as detector:
+    with Detector.open(arguments.bundle) as detector:
         report = compare(detector, paths, arguments.kills, arguments.seed)
     print(report)
     return 1 if report.unlike else 0
