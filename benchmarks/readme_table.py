@@ -1,0 +1,138 @@
+"""Writes the README's table of speed, memory, quality and size from results that are stored beside the code.
+
+    python -m flowtell.benchmarks.readme_table          # write it
+    python -m flowtell.benchmarks.readme_table --check  # exit code 1 where the README says something else
+
+It takes `contenders.json` (of `flowtell bench contenders`) and every `offline-*.json` (of `flowtell bench`)
+in `benchmarks/results/default/`, all of the default bundle's fp32 graph, or derived from it, on one machine.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from flowtell.training.run_folder import whole_file
+
+__all__ = ["table_of", "with_table"]
+
+BEGIN, END = "<!-- speed table: begin -->", "<!-- speed table: end -->"
+_ROOT = Path(__file__).parents[1]
+RESULTS = _ROOT / "benchmarks" / "results" / "default"
+CARD = _ROOT / "engine" / "flowtell" / "bundles" / "default" / "MODEL_CARD.md"
+
+_AUC = re.compile(r"^\| AUC \| (.+?) \|$", re.MULTILINE)
+
+
+def table_of(contest, reports, card):
+    """Return the lines of the table and of what stands below it.
+
+    Args:
+        contest: what `flowtell bench contenders` wrote, as a dict.
+        reports: what `flowtell bench --scenario offline` wrote for each provider and precision.
+        card: text of the bundle's card.
+
+    Raises:
+        ValueError: where the results are not of one bundle and machine, one of them is not valid, or the card
+            states no AUC.
+    """
+    stated = _AUC.search(card)
+    if stated is None:
+        raise ValueError("the card states no AUC")
+    _require_alike([contest, *reports])
+    for report in reports:
+        if not report["valid"]:
+            raise ValueError(f"a result is INVALID: {'; '.join(report['reasons'])}")
+    machine = contest["machine"]
+    ours = contest["contenders"][0]
+    lines = [
+        "| | pairs/s, median (quartiles) | times ours | largest difference of a logit | quality: AUC over "
+        "files, by identity |",
+        "|---|---|---|---|---|",
+    ]
+    ran = [entry for entry in contest["contenders"] if entry["pairs_per_s"] is not None]
+    for entry in sorted(ran, key=lambda entry: -entry["pairs_per_s"]):
+        scale = entry["pairs_per_s"] * entry["median_ms"]
+        slow, fast = (scale / quartile for quartile in reversed(entry["quartiles_ms"]))
+        name = f"**{entry['name']}**" if entry is ours else entry["name"]
+        same = entry["same_output"]
+        lines.append(
+            f"| {name} | {entry['pairs_per_s']:.1f} ({slow:.1f} to {fast:.1f}) | "
+            f"{entry['pairs_per_s'] / ours['pairs_per_s']:.2f} | "
+            f"{format(entry['largest_difference'], '.0e') if same else 'another method'} | "
+            f"{stated[1] if entry is ours else 'the same' if same else 'not measured'} |"
+        )
+    lines += [
+        "",
+        "| flowtell on | pairs/s, median (rounds) | of the best matrix product | peak memory, one clip | "
+        "largest difference from Keras | verdicts flipped | `detector.onnx` |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for report in sorted(reports, key=lambda report: -report["pairs_per_s"]):
+        pairs = report["samples"]["pairs"]
+        rounds = [pairs * rate for rate in report["samples_per_s"]["rounds"]]
+        lines.append(
+            f"| {report['provider']}, {report['precision']} | {report['pairs_per_s']:.1f} "
+            f"({min(rounds):.1f} to {max(rounds):.1f}) | {report['share_of_gemm_ceiling']:.0%} | "
+            f"{report['cold_start']['peak_memory_mb']:.0f} MB | "
+            f"{report['accuracy']['largest_logit_difference']:.0e} | {report['accuracy']['verdict_flips']} | "
+            f"{report['bundle']['detector_bytes'] / 1e6:.0f} MB |"
+        )
+    features = ", ".join(machine["cpu_features"])
+    gemm = max(report["ceilings"]["gemm_gflops"] for report in reports)
+    return [
+        *lines,
+        "",
+        f"{machine['cores']} cores of an {machine['cpu']} ({features}), {contest['runs']} interleaved runs "
+        f"of {contest['clips'] * contest['pairs_per_clip']} pairs each, outputs compared first; the best "
+        f"float32 matrix product (NumPy) reached {gemm:.0f} GFLOP/s. `make bench` runs these again; "
+        "`python -m flowtell.benchmarks.readme_table` writes this from them. No GPU was measured.",
+    ]
+
+
+def with_table(readme, lines):
+    """Return the README's text with these lines between its two marks.
+
+    Raises:
+        ValueError: where the marks are not there, once each.
+    """
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1:
+        raise ValueError(f"the README lacks its marks {BEGIN} and {END}")
+    before, rest = readme.split(BEGIN)
+    return "\n".join([before + BEGIN, *lines, END + rest.split(END)[1]])
+
+
+def _require_alike(results):
+    for name, of in (
+        ("detector in fp32", lambda r: r["bundle"]["detector_sha256"]),
+        ("processor", lambda r: (r["machine"]["cpu"], r["machine"]["cores"])),
+    ):
+        if len({of(result) for result in results}) != 1:
+            raise ValueError(f"the results are not of one {name}: run all of them again")
+
+
+def _main():
+    parser = argparse.ArgumentParser(
+        prog="python -m flowtell.benchmarks.readme_table", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where it is stale")
+    args = parser.parse_args()
+    contest = json.loads((RESULTS / "contenders.json").read_text("utf-8"))
+    reports = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("offline-*.json"))]
+    readme = _ROOT / "README.md"
+    text = readme.read_text("utf-8")
+    wanted = with_table(text, table_of(contest, reports, CARD.read_text("utf-8")))
+    if wanted == text:
+        return 0
+    if args.check:
+        print("README.md's table is stale: run python -m flowtell.benchmarks.readme_table", file=sys.stderr)
+        return 1
+    with whole_file(readme) as scratch:
+        scratch.write_text(wanted, "utf-8")
+    print("wrote README.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
