@@ -50,7 +50,7 @@ cpp: ## Build and test the C library in build/cpp
 
 # The samples stand for a user's own videos: int8 is calibrated and gated on them.
 BENCH := build/bench
-bench: $(VENV)/.has-dev ## Measure the default bundle, its precisions and what one would use instead; half an hour
+bench: $(VENV)/.has-dev ## Measure the default bundle, its precisions and what one would use instead, for the README's table
 	@mkdir -p $(BENCH) benchmarks/results/default
 	@[ -d $(BENCH)/bundle ] || $(BIN)/flowtell export engine/flowtell/bundles/default --out $(BENCH)/bundle \
 		--precision int8 --clips engine/flowtell/samples/natural.mp4 engine/flowtell/samples/swapped.mp4
@@ -60,6 +60,7 @@ bench: $(VENV)/.has-dev ## Measure the default bundle, its precisions and what o
 		$(BIN)/flowtell bench $(BENCH)/bundle --scenario offline --provider $$1 --precision $$2 \
 			--out benchmarks/results/default/offline-$$1-$$2.json || exit 1; done
 	$(BIN)/flowtell bench report benchmarks/results/default/offline-*.json --out $(BENCH)/report.html
+	$(BIN)/python -m flowtell.benchmarks.readme_table
 
 clean: ## Remove what was built, and caches
 	rm -rf build dist demo.png .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache

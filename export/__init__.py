@@ -9,6 +9,7 @@ import importlib
 
 _HOMES = {
     "BundleFacts": "bundle_facts",
+    "LeastEvidence": "bundle_facts",
     "JoinSettings": "trained_models",
     "OperatingPoint": "bundle_facts",
     "TrainedModels": "trained_models",

@@ -102,6 +102,8 @@ def write_bundle_folder(
             "training_data": [asdict(source) for source in facts.training_data],
             "certificates": list(facts.certificates),
         }
+        if facts.least_evidence is not None:
+            manifest["least_evidence"] = asdict(facts.least_evidence)
         if gate is not None:
             manifest["certificates"] += gate(Bundle.from_manifest(scratch, _manifest_bytes(manifest)))
         # Last, and only once the gate is passed: a folder without it is no bundle.

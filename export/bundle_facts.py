@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from flowtell.export.capture import DEFAULT_FACE_SCORE_THRESHOLD
 
-__all__ = ["BundleFacts", "OperatingPoint", "TrainingSource"]
+__all__ = ["BundleFacts", "LeastEvidence", "OperatingPoint", "TrainingSource"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,19 @@ class TrainingSource:
 
 
 @dataclass(frozen=True)
+class LeastEvidence:
+    """What a video must show for a verdict; with less the detector abstains.
+
+    Attributes:
+        pairs: frame pairs on which a face was followed, summed over faces.
+        face_px: longer side of the largest face that decides, in px.
+    """
+
+    pairs: int
+    face_px: int
+
+
+@dataclass(frozen=True)
 class BundleFacts:
     """Everything in a manifest that no graph tells.
 
@@ -38,6 +51,7 @@ class BundleFacts:
         thresholds: the first is the one that verdicts use; none where the bundle has no detector.
         training_data: what the models were trained on.
         certificates: figures of the gates that the bundle passed; free JSON objects.
+        least_evidence: what a video must show for a verdict; None where the engine's own limits are enough.
     """
 
     name: str
@@ -48,3 +62,4 @@ class BundleFacts:
     thresholds: tuple[OperatingPoint, ...] = ()
     training_data: tuple[TrainingSource, ...] = ()
     certificates: tuple[dict[str, object], ...] = field(default=())
+    least_evidence: LeastEvidence | None = None

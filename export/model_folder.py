@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowtell import InputError
 from flowtell.export._bundle_folder import read_papers
-from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
+from flowtell.export.bundle_facts import BundleFacts, LeastEvidence, OperatingPoint, TrainingSource
 from flowtell.export.trained_models import TrainedModels
 from flowtell.training.models.model_folder import read_models, write_models
 
@@ -53,4 +53,5 @@ def _facts(values: dict) -> BundleFacts:
         "training_data": tuple(TrainingSource(**source) for source in values["training_data"]),
         "certificates": tuple(values["certificates"]),
     }
-    return BundleFacts(**{**values, **lists})
+    least = values.get("least_evidence")
+    return BundleFacts(**{**values, **lists, "least_evidence": least and LeastEvidence(**least)})

@@ -138,7 +138,7 @@ def _final(recipe, videos, args):
 
 def _bundle(recipe, videos, args):
     from flowtell.export.bundle import keras_from_bundle, write_bundle
-    from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
+    from flowtell.export.bundle_facts import BundleFacts, LeastEvidence, OperatingPoint, TrainingSource
     from flowtell.export.model_folder import write_model_folder
     from flowtell.export.trained_models import JoinSettings, TrainedModels
     from flowtell.training.flow_source import load_flow_network
@@ -158,6 +158,7 @@ def _bundle(recipe, videos, args):
         licence=stated["licence"],
         thresholds=tuple(OperatingPoint(**point) for point in stated["thresholds"]),
         training_data=tuple(TrainingSource(**source) for source in stated["training_data"]),
+        least_evidence=LeastEvidence(**stated["least_evidence"]),
     )
     papers = {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS}
     write_model_folder(args.run / "model", models, facts, papers)

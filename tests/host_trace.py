@@ -27,7 +27,7 @@ from flowtell._clock import StageClock
 from flowtell._decode import Frame
 from flowtell._pipeline import FaceGraphs, open_face_graphs
 from flowtell._result import BundleIdentity, ClipResult, Result, TimingMs
-from flowtell._verdict import JudgedClip, faces_from_clips, file_probability, file_state, sigmoid, verdict_of
+from flowtell._verdict import JudgedClip, concluded, faces_from_clips, sigmoid
 
 FLOWTELL_RGB = 1
 
@@ -124,15 +124,14 @@ class PythonHost:
         lines = [clip_line(item) for item in judged]
         manifest = self.detector.bundle.manifest
         faces = faces_from_clips(judged, manifest.pairs_per_clip)
-        state, reason = file_state(None, maker, bool(judged))
-        probability = file_probability(faces)
+        said = concluded(None, maker, faces, manifest)
         result = Result(
             schema=1,
             file="trace",
-            state=state,
-            reason=reason,
-            verdict=verdict_of(probability, manifest.thresholds[0].fake_probability),
-            fake_probability=probability,
+            state=said.state,
+            reason=said.reason,
+            verdict=said.verdict,
+            fake_probability=said.fake_probability,
             pairs_judged=sum(len(item.clip.pair_logits) for item in judged),
             pairs_total=maker.pairs,
             stopped=stopped,

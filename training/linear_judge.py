@@ -89,7 +89,7 @@ def choose_penalty(features, videos, positions, penalties, more=None):
     return max(reached, key=reached.get)
 
 
-def held_out_logits(features, videos, penalties, more=None, keep=None):
+def held_out_logits(features, videos, penalties, more=None, keep=None, judged=None):
     """Judge every video by a head that was fitted, and its penalty chosen, without a person in it.
 
     Args:
@@ -98,6 +98,7 @@ def held_out_logits(features, videos, penalties, more=None, keep=None):
         penalties: to choose from.
         more: see `choose_penalty`.
         keep: function of training positions to those that are used, for learning curves; None: all.
+        judged: position to the features that are judged; None: those that heads are fitted to.
 
     Returns:
         (position to the logits of its clips, group of people to the penalty chosen without it).
@@ -112,7 +113,7 @@ def held_out_logits(features, videos, penalties, more=None, keep=None):
         head = fit_videos(features, labels, train, penalty, more and more(train))
         chosen[int(group)] = penalty
         for position in np.flatnonzero(groups == group).tolist():
-            logits[position] = head(features[position])
+            logits[position] = head((judged or features)[position])
     return logits, chosen
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from flowtell.training._spread import evenly_spread
 from flowtell.training.comparison import gain
 from flowtell.training.contenders import dis_flow
+from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.labels import identity_groups
@@ -25,6 +26,7 @@ __all__ = ["FlowVariant", "a_quarter", "dis_of", "learning_curve", "study", "wit
 _SURROUND_SHARE = 0.15
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
+_FACES_PX = (128, 96, 64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def study(recipe, folder, imagenet_path, flow):
         recipe: a `Recipe`.
         folder: of the run, with the flow of the clips.
         imagenet_path: VGG16's weights.
-        flow: the `FlowSource` of the clips' flow, for that of pseudo-fakes.
+        flow: the `FlowSource` of the clips' flow, for that of pseudo-fakes and of smaller faces.
 
     Yields:
         dict: `factor`, `setting`, `figures` (see `detector_figures`) and `against_default` (see `gain`); of
@@ -95,6 +97,7 @@ def study(recipe, folder, imagenet_path, flow):
     features = _Features(recipe.classifier, prepared, folder, imagenet_path)
     parts = (
         _of_the_head(recipe, features),
+        _of_evidence(recipe, features, flow),
         _with_pseudo_fakes(recipe, features, flow),
         _of_flow(recipe, features),
     )
@@ -161,6 +164,24 @@ def _of_the_head(recipe, features):
         yield "clips of a file", str(count), judged(some)
     around = tuple(factor * recipe.penalties[0] for factor in (0.1, 1, 10))
     yield "penalty", "chosen without the judged", judged(own, around)
+
+
+def _of_evidence(recipe, features, flow):
+    """Yield the same for the recipe's own heads, given less to judge by."""
+    prepared, margin = features.prepared, features.prepared.index["settings"]["crop_margin"]
+    own = features.of(features.own_cache())
+
+    def judged(of_clips):
+        return held_out_logits(own, prepared.videos, recipe.penalties, judged=of_clips)[0]
+
+    for count in (1, 2):
+        pairs = count * prepared.pairs_per_clip
+        yield "judged by", f"{pairs} pairs", judged({p: of_fewer_pairs(f, count) for p, f in own.items()})
+    changes = [("as filmed", "first-half", first_half)]
+    changes += [(f"{px} px", f"face-{px}", smaller_faces(flow, px, margin)) for px in _FACES_PX]
+    for setting, name, change in changes:
+        cache = features.cache(name, FlowVariant(prepared, name, change), pair_stride=1)
+        yield "faces judged, first half of each clip", setting, judged(features.of(cache))
 
 
 def _of_flow(recipe, features):

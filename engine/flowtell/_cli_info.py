@@ -54,6 +54,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "temperature": manifest.temperature,
         "thresholds": [asdict(threshold) for threshold in manifest.thresholds],
         "training_data": [asdict(source) for source in manifest.training_data],
+        "least_evidence": asdict(manifest.least_evidence),
         "certificates": [dict(certificate) for certificate in manifest.certificates],
     }
 
@@ -73,6 +74,11 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"graph      {graph} {precision}: {entry['file']}, {size}, verified")
     for threshold in facts["thresholds"]:
         lines.append(f"threshold  {threshold['fake_probability']:g}: {threshold['operating_point']}")
+    least = facts["least_evidence"]
+    if least["pairs"] or least["face_px"]:
+        lines.append(
+            f"abstains   below {least['pairs']} frame pairs with a face, or {least['face_px']} px of face"
+        )
     for source in facts["training_data"]:
         lines.append(f"trained on {source['name']} ({source['terms']})")
     for certificate in facts["certificates"]:

@@ -15,14 +15,14 @@ from ._clock import StageClock
 from ._cores import Core, Cores
 from ._decode import Frame
 from ._effort import Effort
-from ._errors import InputError
+from ._errors import DecodeError, InputError
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
 from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
 from ._run_control import RunControl, TimeUpError
 from ._runs import Judge, RunPlan
-from ._verdict import JudgedClip, faces_from_clips, file_probability, file_state, verdict_of
+from ._verdict import JudgedClip, concluded, faces_from_clips
 
 __all__ = ["FileRun", "judged_in_order", "known_in_order"]
 
@@ -83,20 +83,17 @@ class FileRun:
         """Return what came out of `judge`."""
         manifest, reader, clock = bundle.manifest, self._reader, self._clock
         faces = faces_from_clips(self._judged, manifest.pairs_per_clip, self._deciding)
-        state, reason = file_state(reader.failure, reader.maker, bool(self._judged))
-        probability = file_probability(faces)
+        failure = reader.failure
         if self._time_is_up:
-            state, reason = "timed_out", "its time was up before it was judged"
-        if state == "timed_out":
-            # a verdict from whatever came first would look like one from the whole file
-            probability = None
+            failure = DecodeError("timed_out", "its time was up before it was judged")
+        said = concluded(failure, reader.maker, faces, manifest)
         return Result(
             schema=RESULT_SCHEMA,
             file=os.fspath(self._path),
-            state=state,
-            reason=reason,
-            verdict=verdict_of(probability, manifest.thresholds[0].fake_probability),
-            fake_probability=probability,
+            state=said.state,
+            reason=said.reason,
+            verdict=said.verdict,
+            fake_probability=said.fake_probability,
             pairs_judged=sum(len(item.clip.pair_logits) for item in self._judged),
             pairs_total=reader.maker.pairs,
             stopped=self._stopped,

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from ._errors import BundleError
 
-__all__ = ["GraphFile", "Manifest", "Threshold", "TrainingSource", "manifest_from_bytes"]
+__all__ = ["GraphFile", "LeastEvidence", "Manifest", "Threshold", "TrainingSource", "manifest_from_bytes"]
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 20
@@ -25,6 +25,9 @@ MAX_GRAPH_BYTES = 1 << 29
 """512 MiB: PWC-Net and VGG16 with their full heads in float32 are 239 MB."""
 
 MAX_CROP_SIZE = 1024
+MAX_LEAST_PAIRS = 1 << 16
+"""More than half an hour of a face at 30 frames a second: a bundle that asks for more would never judge."""
+
 CROP_SIZE_STEP = 64
 """PWC-Net halves its input six times."""
 
@@ -50,6 +53,19 @@ class Threshold:
 
     fake_probability: float
     operating_point: str
+
+
+@dataclass(frozen=True)
+class LeastEvidence:
+    """What a video must show for a verdict; with less the detector abstains (state `thin_evidence`).
+
+    Attributes:
+        pairs: frame pairs on which a face was followed, summed over faces.
+        face_px: longer side of the largest face that decides, in px.
+    """
+
+    pairs: int = 0
+    face_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,7 @@ class Manifest:
         thresholds: the first is the one verdicts use; empty only where the bundle has no detector.
         training_data: what it was trained on.
         certificates: figures of the export's gate, as written.
+        least_evidence: what a video must show for a verdict; a file without it asks for nothing.
     """
 
     name: str
@@ -95,6 +112,7 @@ class Manifest:
     thresholds: tuple[Threshold, ...]
     training_data: tuple[TrainingSource, ...]
     certificates: tuple[Mapping[str, Any], ...]
+    least_evidence: LeastEvidence = LeastEvidence()
 
 
 def manifest_from_bytes(data: bytes) -> Manifest:
@@ -137,6 +155,7 @@ def manifest_from_bytes(data: bytes) -> Manifest:
             "training_data": lambda value, where: _array(value, where, _training_source),
             "certificates": lambda value, where: _array(value, where, _certificate),
         },
+        optional={"least_evidence": _least_evidence},
     )
     del fields["format"]
     manifest = Manifest(**fields)
@@ -157,16 +176,22 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number that JSON has")
 
 
-def _object(value: Any, where: str, required: Mapping[str, Callable[[Any, str], Any]]) -> dict[str, Any]:
+def _object(
+    value: Any,
+    where: str,
+    required: Mapping[str, Callable[[Any, str], Any]],
+    optional: Mapping[str, Callable[[Any, str], Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BundleError(f"manifest.json: {where} must be an object")
     for key in value:
-        if key not in required:
+        if key not in required and key not in optional:
             raise BundleError(f"manifest.json: {where} has the unknown key {key!r}")
     for key in required:
         if key not in value:
             raise BundleError(f"manifest.json: {where} lacks the key {key!r}")
-    return {key: parse(value[key], f"{key!r}") for key, parse in required.items()}
+    known = {**required, **{key: parse for key, parse in optional.items() if key in value}}
+    return {key: parse(value[key], f"{key!r}") for key, parse in known.items()}
 
 
 def _array(value: Any, where: str, parse: Callable[[Any, str], Any]) -> tuple[Any, ...]:
@@ -248,6 +273,18 @@ def _threshold(value: Any, where: str) -> Threshold:
         {"fake_probability": lambda item, at: _number(item, at, 0.0, 1.0), "operating_point": _text},
     )
     return Threshold(**fields)
+
+
+def _least_evidence(value: Any, where: str) -> LeastEvidence:
+    fields = _object(
+        value,
+        where,
+        {
+            "pairs": lambda item, at: _integer(item, at, 0, MAX_LEAST_PAIRS),
+            "face_px": lambda item, at: _integer(item, at, 0, MAX_CROP_SIZE),
+        },
+    )
+    return LeastEvidence(**fields)
 
 
 def _training_source(value: Any, where: str) -> TrainingSource:

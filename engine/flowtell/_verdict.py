@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from ._clips import MIN_FACE_PX, MIN_PAIRS, ClipMaker
 from ._errors import DecodeError
+from ._manifest import LeastEvidence, Manifest
 from ._result import ClipResult, FaceResult
 
 __all__ = [
+    "Conclusion",
     "JudgedClip",
+    "concluded",
     "deciding_tracks",
     "faces_from_clips",
     "file_probability",
@@ -29,6 +32,16 @@ class JudgedClip:
     is_background: bool
     clip: ClipResult
     spent_s: float
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a `Result` says of a whole file, in its words."""
+
+    state: str
+    reason: str | None
+    verdict: str
+    fake_probability: float | None
 
 
 def sigmoid(logit: float) -> float:
@@ -98,6 +111,55 @@ def verdict_of(fake_probability: float | None, threshold: float) -> str:
     if fake_probability is None:
         return "undecided"
     return "fake" if fake_probability > threshold else "original"
+
+
+def concluded(
+    failure: DecodeError | None, maker: ClipMaker, faces: Sequence[FaceResult], manifest: Manifest
+) -> Conclusion:
+    """Return what is said of a file: its state and, where there is evidence enough, its verdict.
+
+    Args:
+        failure: why the file could not be read, or not to its end.
+        maker: what was seen in it.
+        faces: what was judged.
+        manifest: of the bundle that judged: its threshold, and the least evidence that it asks for.
+    """
+    state, reason = file_state(failure, maker, bool(faces))
+    if state == "timed_out":
+        # a verdict from whatever came first would look like one from the whole file
+        return Conclusion(state, reason, "undecided", None)
+    missing = missing_evidence(faces, maker.pairs, manifest.least_evidence, manifest.crop_margin)
+    if missing is not None:
+        if state == "ok":
+            return Conclusion("thin_evidence", missing, "undecided", None)
+        return Conclusion(state, f"{reason}; {missing}", "undecided", None)
+    probability = file_probability(faces)
+    verdict = verdict_of(probability, manifest.thresholds[0].fake_probability)
+    return Conclusion(state, reason, verdict, probability)
+
+
+def missing_evidence(
+    faces: Sequence[FaceResult], pairs: int, least: LeastEvidence, crop_margin: float
+) -> str | None:
+    """Return what a file with judged faces lacks for a verdict, in words; None where it lacks nothing.
+
+    Args:
+        faces: what was judged; without any, it is not for thin evidence that there is no verdict.
+        pairs: frame pairs on which a face was followed.
+        least: what the bundle asks for.
+        crop_margin: side of a clip's box over the longer side of its face.
+    """
+    if not faces:
+        return None
+    if pairs < least.pairs:
+        return (
+            f"a face was followed for {pairs} pairs of frames, and below {least.pairs} this bundle abstains"
+        )
+    side_px = max(clip.box[2] for face in faces if face.decides for clip in face.clips)
+    face_px = int(side_px / crop_margin)
+    if face_px < least.face_px:
+        return f"its largest face has {face_px} px, and below {least.face_px} px this bundle abstains"
+    return None
 
 
 def file_state(failure: DecodeError | None, maker: ClipMaker, judged: bool) -> tuple[str, str | None]:

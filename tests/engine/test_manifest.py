@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from flowtell import BundleError
-from flowtell._manifest import MAX_MANIFEST_BYTES, manifest_from_bytes
+from flowtell._manifest import MAX_MANIFEST_BYTES, LeastEvidence, manifest_from_bytes
 
 FILE = {"file": "faces.onnx", "sha256": "0" * 64, "bytes": 10}
 
@@ -62,6 +62,13 @@ def test_reads_a_good_manifest(schema):
     assert manifest.thresholds[0].operating_point == "equal errors"
     assert manifest.training_data[0].terms == "own"
     assert manifest.certificates[0]["flips"] == 0
+
+
+def test_the_least_evidence_may_be_stated(schema):
+    assert manifest_from_bytes(json.dumps(GOOD).encode()).least_evidence == LeastEvidence(0, 0)
+    stated = {**GOOD, "least_evidence": {"pairs": 32, "face_px": 96}}
+    schema.validate(stated)
+    assert manifest_from_bytes(json.dumps(stated).encode()).least_evidence == LeastEvidence(32, 96)
 
 
 def test_a_bundle_without_a_detector_needs_no_threshold(schema):
@@ -117,6 +124,13 @@ def test_a_bundle_without_a_detector_needs_no_threshold(schema):
         (("training_data",), "none"),
         (("training_data", 0), "synthetic"),
         (("certificates", 0), 3),
+        (("least_evidence",), 32),
+        (("least_evidence",), {"pairs": 32}),
+        (("least_evidence",), {"pairs": -1, "face_px": 96}),
+        (("least_evidence",), {"pairs": 32, "face_px": 96.5}),
+        (("least_evidence",), {"pairs": 1 << 20, "face_px": 96}),
+        (("least_evidence",), {"pairs": 32, "face_px": 4096}),
+        (("least_evidence",), {"pairs": 32, "face_px": 96, "blur": 0}),
     ],
 )
 def test_parser_and_schema_refuse_alike(schema, path, value):

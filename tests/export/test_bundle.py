@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -12,7 +13,7 @@ from tolerances import TOLERANCES
 import flowtell
 from flowtell.export import _bundle_folder
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
-from flowtell.export.bundle_facts import BundleFacts
+from flowtell.export.bundle_facts import BundleFacts, LeastEvidence
 from flowtell.export.model_folder import read_model_folder, write_model_folder
 from flowtell.export.tiny import tiny_models, write_tiny_bundle
 from flowtell.export.trained_models import models_from_graph
@@ -54,8 +55,10 @@ def test_models_come_back_with_their_settings(written):
     assert back.weights().keys() == wanted.weights().keys()
 
 
-def test_facts_and_papers_survive_a_bundle(written, tmp_path):
+@pytest.mark.parametrize("least", [None, LeastEvidence(pairs=32, face_px=96)])
+def test_facts_and_papers_survive_a_bundle(written, tmp_path, least):
     facts, papers = facts_from_bundle(written)
+    facts = replace(facts, least_evidence=least)
     write_bundle(tmp_path / "again", keras_from_bundle(written), facts, papers, "float32")
     assert facts_from_bundle(tmp_path / "again") == (facts, papers)
 
@@ -130,6 +133,7 @@ def test_a_detector_needs_a_threshold_and_papers(tmp_path, models, tiny_bundle):
 
 def test_model_folder_round_trip(tmp_path, models, tiny_bundle):
     facts, papers = facts_from_bundle(tiny_bundle)
+    facts = replace(facts, least_evidence=LeastEvidence(pairs=32, face_px=96))
     write_model_folder(tmp_path / "model", models, facts, papers)
     back, back_facts, back_papers = read_model_folder(tmp_path / "model")
     assert (back_facts, back_papers) == (facts, papers)

@@ -18,7 +18,8 @@ using Kind = JsonValue::Kind;
 
 constexpr int64_t format = 1;
 constexpr int64_t max_crop_size = 1024;
-constexpr int64_t crop_size_step = 64; // PWC-Net halves its input six times
+constexpr int64_t crop_size_step = 64;     // PWC-Net halves its input six times
+constexpr int64_t max_least_pairs = 65536; // half an hour of a face: a bundle that asks for more would never judge
 constexpr int64_t max_text_characters = 1000;
 
 [[noreturn]] void refuse(const std::string &why) {
@@ -30,9 +31,10 @@ std::string quoted(std::string_view key) { return "'" + std::string(key) + "'"; 
 struct Entry {
     std::string_view key;
     std::function<void(const JsonValue &, const std::string &where)> parse;
+    bool is_optional = false;
 };
 
-// Every key of the object is one of the entries', and each is there.
+// Every key of the object is one of the entries', and each is there that is not optional.
 void parse_object(const JsonValue &value, const std::string &where, std::initializer_list<Entry> entries) {
     if (value.kind != Kind::object) {
         refuse(": " + where + " must be an object");
@@ -45,12 +47,14 @@ void parse_object(const JsonValue &value, const std::string &where, std::initial
         }
     }
     for (const Entry &entry : entries) {
-        if (value.find(entry.key) == nullptr) {
+        if (value.find(entry.key) == nullptr && !entry.is_optional) {
             refuse(": " + where + " lacks the key " + quoted(entry.key));
         }
     }
     for (const Entry &entry : entries) {
-        entry.parse(*value.find(entry.key), quoted(entry.key));
+        if (const JsonValue *member = value.find(entry.key)) {
+            entry.parse(*member, quoted(entry.key));
+        }
     }
 }
 
@@ -190,6 +194,15 @@ void require_finite(const JsonValue &value, const std::string &where) {
     }
 }
 
+void parse_least_evidence(const JsonValue &value, const std::string &at, flowtell_core::LeastEvidence &least) {
+    parse_object(value, at,
+                 {{"pairs", [&](const JsonValue &v,
+                                const std::string &where) { least.pairs = integer_of(v, where, 0, max_least_pairs); }},
+                  {"face_px", [&](const JsonValue &v, const std::string &where) {
+                       least.face_px = integer_of(v, where, 0, max_crop_size);
+                   }}});
+}
+
 void parse_document(const JsonValue &document, Manifest &manifest) {
     const auto text = [](std::string &target) {
         return [&target](const JsonValue &v, const std::string &where) { target = text_of(v, where); };
@@ -241,14 +254,20 @@ void parse_document(const JsonValue &document, Manifest &manifest) {
                   parse_object(item, where, {{"name", ignored_text}, {"terms", ignored_text}});
               });
           }},
-         {"certificates", [](const JsonValue &v, const std::string &at) {
+         {"certificates",
+          [](const JsonValue &v, const std::string &at) {
               parse_array(v, at, [](const JsonValue &item, const std::string &where) {
                   if (item.kind != Kind::object) {
                       refuse(": " + where + " must be an object");
                   }
                   require_finite(item, where);
               });
-          }}});
+          }},
+         {"least_evidence",
+          [&](const JsonValue &v, const std::string &where) {
+              parse_least_evidence(v, where, manifest.least_evidence);
+          },
+          true}});
 }
 
 } // namespace

@@ -18,6 +18,12 @@ struct GraphFile {
     uint64_t bytes = 0;
 };
 
+// What a video must show for a verdict; with less the detector abstains.
+struct LeastEvidence {
+    int64_t pairs = 0;   // on which a face was followed, summed over faces
+    int64_t face_px = 0; // longer side of the largest face that decides
+};
+
 struct Manifest {
     using Precisions = std::vector<std::pair<std::string, GraphFile>>;
 
@@ -26,6 +32,7 @@ struct Manifest {
     int32_t pairs_per_clip = 0;     // T
     double crop_margin = 0.0;       // side of the crop over the longer side of the face
     std::vector<double> thresholds; // fake probabilities; verdicts use the first
+    LeastEvidence least_evidence;
     std::vector<std::pair<std::string, Precisions>> graphs;
 
     // NULL where the bundle has no such graph in that precision.

@@ -83,8 +83,33 @@ State video_state(const std::string &failure, const ClipCounts &counts, bool is_
     return {FLOWTELL_NO_FACE, "no face was found in its " + std::to_string(counts.frames) + " frames"};
 }
 
+std::string missing_evidence(const std::vector<FaceVerdict> &faces, const std::vector<JudgedClip> &judged,
+                             int64_t pairs, const Manifest &manifest) {
+    const LeastEvidence &least = manifest.least_evidence;
+    if (faces.empty()) {
+        return "";
+    }
+    if (pairs < least.pairs) {
+        return "a face was followed for " + std::to_string(pairs) + " pairs of frames, and below " +
+               std::to_string(least.pairs) + " this bundle abstains";
+    }
+    int32_t side_px = 0;
+    for (const FaceVerdict &face : faces) {
+        for (const size_t clip : face.clips) {
+            side_px = face.decides ? std::max(side_px, judged[clip].box.w) : side_px;
+        }
+    }
+    const auto face_px = static_cast<int64_t>(side_px / manifest.crop_margin);
+    if (face_px < least.face_px) {
+        return "its largest face has " + std::to_string(face_px) + " px, and below " + std::to_string(least.face_px) +
+               " px this bundle abstains";
+    }
+    return "";
+}
+
 const char *state_name(int32_t code) noexcept {
-    static constexpr const char *names[] = {"ok", "no_face", "face_too_small", "too_short", "undecodable", "truncated"};
+    static constexpr const char *names[] = {"ok",          "no_face",   "face_too_small", "too_short",
+                                            "undecodable", "truncated", "thin_evidence"};
     return names[code];
 }
 

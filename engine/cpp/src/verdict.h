@@ -2,6 +2,7 @@
 #pragma once
 
 #include "clips.h"
+#include "manifest.h"
 
 #include <cstdint>
 #include <optional>
@@ -43,6 +44,11 @@ std::optional<double> video_probability(const std::vector<FaceVerdict> &faces);
 
 // `failure`: why the host could not read the video on, empty where it could.
 State video_state(const std::string &failure, const ClipCounts &counts, bool is_judged);
+
+// What a video with judged faces lacks for a verdict, in words; empty where it lacks nothing, or has no face.
+// `pairs`: those on which a face was followed.
+std::string missing_evidence(const std::vector<FaceVerdict> &faces, const std::vector<JudgedClip> &judged,
+                             int64_t pairs, const Manifest &manifest);
 
 const char *state_name(int32_t code) noexcept;
 

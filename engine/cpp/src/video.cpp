@@ -74,7 +74,14 @@ void Video::finish(const std::string &failure) {
     VideoResult result = {};
     result.faces = faces_from_clips(judged_, detector_->bundle().manifest.pairs_per_clip);
     result.state = video_state(failure, maker_.counts(), !judged_.empty());
-    result.fake_probability = video_probability(result.faces);
+    const std::string missing = missing_evidence(result.faces, judged_, pairs_total(), detector_->bundle().manifest);
+    if (!missing.empty()) {
+        const bool is_whole = result.state.code == FLOWTELL_JUDGED;
+        result.state = is_whole ? State{FLOWTELL_THIN_EVIDENCE, missing}
+                                : State{result.state.code, result.state.reason + "; " + missing};
+    } else {
+        result.fake_probability = video_probability(result.faces);
+    }
     if (result.fake_probability) {
         result.verdict = *result.fake_probability > detector_->threshold() ? FLOWTELL_FAKE : FLOWTELL_ORIGINAL;
     }

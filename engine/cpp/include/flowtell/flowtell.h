@@ -248,7 +248,8 @@ enum {
     FLOWTELL_FACE_TOO_SMALL = 2, /* "face_too_small": under 64 px */
     FLOWTELL_TOO_SHORT = 3,      /* "too_short": under 4 frame pairs with a face in view */
     FLOWTELL_UNDECODABLE = 4,    /* "undecodable": the host said so */
-    FLOWTELL_TRUNCATED = 5       /* "truncated": the host said so; what came was judged */
+    FLOWTELL_TRUNCATED = 5,      /* "truncated": the host said so; what came was judged */
+    FLOWTELL_THIN_EVIDENCE = 6   /* "thin_evidence": too few pairs or too small a face for this bundle to judge by */
 };
 
 enum { FLOWTELL_UNDECIDED = 0, FLOWTELL_ORIGINAL = 1, FLOWTELL_FAKE = 2 };
@@ -256,7 +257,7 @@ enum { FLOWTELL_UNDECIDED = 0, FLOWTELL_ORIGINAL = 1, FLOWTELL_FAKE = 2 };
 /* The judgement of a video. Strings last until the next push or close. */
 typedef struct flowtell_result {
     uint32_t struct_size;    /* sizeof(flowtell_result) */
-    int32_t state;           /* FLOWTELL_JUDGED ... FLOWTELL_TRUNCATED */
+    int32_t state;           /* FLOWTELL_JUDGED ... FLOWTELL_THIN_EVIDENCE */
     int32_t verdict;         /* FLOWTELL_UNDECIDED, FLOWTELL_ORIGINAL or FLOWTELL_FAKE */
     int32_t face_count;      /* faces with a judged clip */
     double fake_probability; /* the highest of the faces that decide, 0 to 1; NaN where the verdict is undecided */
