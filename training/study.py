@@ -26,7 +26,7 @@ __all__ = ["FlowVariant", "a_quarter", "dis_of", "learning_curve", "study", "wit
 _SURROUND_SHARE = 0.15
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
-_FACES_PX = (128, 96, 64)
+_FACES_PX = (96, 64)
 
 
 @dataclass(frozen=True)

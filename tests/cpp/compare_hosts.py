@@ -1,4 +1,4 @@
-"""Judges the same decoded frames in Python and in C and says whether every bit of what they say is equal.
+"""Judges the same decoded frames in Python, C and C++ and says whether every bit of what they say is equal.
 
     make cpp
     python tests/cpp/compare_hosts.py [--frames N] [--build build/cpp] [--bundle DIR] [--json FILE] VIDEO...
@@ -49,8 +49,10 @@ def main() -> int:
             stored = Path(folder, "frames")
             write_frames(stored, (stored_rgb(frame.image, frame.time_s) for frame in frames))
             expected = host.trace(frames)
-            traced = trace_of_c_hosts(chosen.build, runtime, chosen.bundle, stored)
-            found = list(differences(expected, traced))
+            found = []
+            for program in ("trace", "trace_wrapper"):
+                traced = trace_of_c_hosts(chosen.build, runtime, chosen.bundle, stored, program=program)
+                found += [f"{program}: {difference}" for difference in differences(expected, traced)]
         totals["videos"] += 1
         totals["frames"] += len(frames)
         totals["clips"] += len(expected.clips)
