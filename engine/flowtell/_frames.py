@@ -144,6 +144,9 @@ class IsolatedReader:
         begun_s = time.monotonic()
         left_s = self._limits.file_s - self._waited_s
         try:
+            if left_s <= 0:
+                # what has come by now may not hide that it came too late
+                raise DecoderTimeoutError
             return self._decoder.receive(min(self._limits.frame_s, left_s))
         except DecoderTimeoutError:
             self._decoder.kill()

@@ -196,13 +196,21 @@ def test_sigkill_while_it_builds_leaves_no_plan_and_no_lock(capsys, tiny_bundle,
     assert plan(capsys, quick_bundle, "--precision", "fp32", "--compute-capability", "8.6")[0] == 0
 
 
+@pytest.fixture
+def heard_interrupts():
+    """Python's own handler of Ctrl-C: a job in the background starts with none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
 def test_an_interrupt_ends_the_build_and_leaves_no_plan(capsys, quick_bundle, own_cache, monkeypatch):
-    before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(TerminalLine, "draw", lambda self, text: os.kill(os.getpid(), signal.SIGINT))
     code, out, err = plan(capsys, quick_bundle, "--precision", "fp32", "--compute-capability", "8.6")
     assert (code, out, err) == (130, "", "flowtell: interrupted\n")
     assert [path.name for path in own_cache.iterdir()] == ["lock"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_plans_of_the_command_are_what_the_engine_reads(capsys, quick_bundle, own_cache):
