@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from processes import children_of
 
-from flowtell import _frames, samples
+from flowtell import Detector, Result, _frames, samples
 from flowtell._decode import VideoReader
 
 Image = NDArray[np.uint8]
@@ -59,6 +59,30 @@ def motion_bundle(tiny_bundle: Path, motion_detector: onnx.ModelProto, tmp_path_
     (folder / "detector.onnx").write_bytes(motion_detector.SerializeToString())
     write_manifest(folder, ("faces", "crop", "detector"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def motion(motion_bundle: Path) -> Detector:
+    """The detector of the motion bundle."""
+    return Detector.open(motion_bundle)
+
+
+@pytest.fixture(scope="module")
+def sample_result(motion: Detector) -> Result:
+    """What it says about the natural sample."""
+    return motion.detect(samples.natural_path())
+
+
+@pytest.fixture
+def broken_sample(tmp_path: Path) -> Path:
+    """The natural sample with a hole in the middle of its pictures."""
+    data = bytearray(samples.natural_path().read_bytes())
+    start = data.index(b"mdat")
+    middle = start + (len(data) - start) // 2
+    data[middle : middle + 3000] = bytes(3000)
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(data)
+    return path
 
 
 @pytest.fixture

@@ -24,18 +24,8 @@ from flowtell._verdict import sigmoid
 
 
 @pytest.fixture(scope="module")
-def motion(motion_bundle):
-    return Detector.open(motion_bundle)
-
-
-@pytest.fixture(scope="module")
 def tiny(tiny_bundle):
     return Detector.open(tiny_bundle)
-
-
-@pytest.fixture(scope="module")
-def sample_result(motion):
-    return motion.detect(samples.natural_path())
 
 
 def without_times(result):
@@ -197,6 +187,17 @@ def test_files_without_a_face_a_long_one_or_any_picture(motion, write_video, por
         assert result.reason
         assert result.pairs_judged == 0
         assert result.faces == ()
+
+
+def test_a_broken_file_is_judged_as_far_as_it_goes(motion, broken_sample, sample_result):
+    result = motion.detect(broken_sample)
+    validate(result)
+    assert result.state == "truncated"
+    assert result.reason
+    assert result.verdict != "undecided"
+    whole = sample_result.faces[0].clips
+    assert 0 < len(result.faces[0].clips) < len(whole)
+    assert result.faces[0].clips[0] == whole[0]
 
 
 @pytest.mark.parametrize(
