@@ -70,8 +70,7 @@ def contest_table(entries, best_gemm_gflops, threads):
         if entry.is_wrong:
             lines.append(f"{entry.name:28}{'-':>8}  WRONG OUTPUT, not timed: {note}")
             continue
-        scale = entry.pairs_per_s * entry.median_ms
-        low, high = (scale / quartile for quartile in reversed(entry.quartiles_ms))
+        low, high = entry.pairs_per_s_quartiles
         note = note if entry.same_output else "another method"
         spread = f"{low:.1f} to {high:.1f}"
         times = f"{entry.pairs_per_s / ours:.2f}"

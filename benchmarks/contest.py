@@ -37,6 +37,11 @@ class Entry:
     pairs_per_s: float | None = None
 
     @property
+    def pairs_per_s_quartiles(self):
+        """The rates of the slower and of the faster quartile; only where it was timed."""
+        return tuple(self.pairs_per_s * self.median_ms / ms for ms in reversed(self.quartiles_ms))
+
+    @property
     def is_wrong(self):
         """Whether it ran and had to give the first contender's outputs, but did not."""
         return (

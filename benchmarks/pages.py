@@ -20,8 +20,7 @@ def contest_picture(entries):
     pyplot = pyplot_without_screen()
     figure, axis = pyplot.subplots(figsize=(9, 0.8 + 0.5 * len(ran)), layout="constrained")
     for place, entry in enumerate(ran):
-        scale = entry.pairs_per_s * entry.median_ms
-        slow, fast = (scale / quartile for quartile in reversed(entry.quartiles_ms))
+        slow, fast = entry.pairs_per_s_quartiles
         spread = [[entry.pairs_per_s - slow], [fast - entry.pairs_per_s]]
         colour = _VALID if entry is entries[0] else _OTHER
         hatch = None if entry.same_output else "///"

@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+from flowtell.benchmarks.contest import Entry
 from flowtell.training.run_folder import whole_file
 
 __all__ = ["table_of", "with_table"]
@@ -43,22 +44,22 @@ def table_of(contest, reports, card):
         raise ValueError("the card states no AUC")
     _require_alike([contest, *reports])
     machine = contest["machine"]
-    ours = contest["contenders"][0]
+    entries = [Entry(**entry) for entry in contest["contenders"]]
+    ours = entries[0]
     lines = [
         "| | pairs/s, median (quartiles) | times ours | largest difference of a logit | quality: AUC over "
         "files, by identity |",
         "|---|---|---|---|---|",
     ]
-    ran = [entry for entry in contest["contenders"] if entry["pairs_per_s"] is not None]
-    for entry in sorted(ran, key=lambda entry: -entry["pairs_per_s"]):
-        scale = entry["pairs_per_s"] * entry["median_ms"]
-        slow, fast = (scale / quartile for quartile in reversed(entry["quartiles_ms"]))
-        name = f"**{entry['name']}**" if entry is ours else entry["name"]
-        same = entry["same_output"]
+    ran = [entry for entry in entries if entry.pairs_per_s is not None]
+    for entry in sorted(ran, key=lambda entry: -entry.pairs_per_s):
+        slow, fast = entry.pairs_per_s_quartiles
+        name = f"**{entry.name}**" if entry is ours else entry.name
+        same = entry.same_output
         lines.append(
-            f"| {name} | {entry['pairs_per_s']:.1f} ({slow:.1f} to {fast:.1f}) | "
-            f"{entry['pairs_per_s'] / ours['pairs_per_s']:.2f} | "
-            f"{format(entry['largest_difference'], '.0e') if same else 'another method'} | "
+            f"| {name} | {entry.pairs_per_s:.1f} ({slow:.1f} to {fast:.1f}) | "
+            f"{entry.pairs_per_s / ours.pairs_per_s:.2f} | "
+            f"{format(entry.largest_difference, '.0e') if same else 'another method'} | "
             f"{stated[1] if entry is ours else 'the same' if same else 'not measured'} |"
         )
     lines += [
