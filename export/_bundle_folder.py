@@ -14,7 +14,7 @@ import onnx
 from flowtell import Bundle, BundleError, InputError
 from flowtell.export._atomic_folder import replaced_folder
 from flowtell.export._graph_builder import save
-from flowtell.export.bundle_facts import BundleFacts
+from flowtell.export.bundle_facts import BundleFacts, LeastEvidence
 from flowtell.export.capture import write_capture_graphs
 
 __all__ = [
@@ -102,7 +102,7 @@ def write_bundle_folder(
             "training_data": [asdict(source) for source in facts.training_data],
             "certificates": list(facts.certificates),
         }
-        if facts.least_evidence is not None:
+        if facts.least_evidence != LeastEvidence():
             manifest["least_evidence"] = asdict(facts.least_evidence)
         if gate is not None:
             manifest["certificates"] += gate(Bundle.from_manifest(scratch, _manifest_bytes(manifest)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -12,7 +11,7 @@ import onnx
 from flowtell import Bundle, InputError
 from flowtell.export._bundle_folder import read_papers, require_replaceable, write_bundle_folder
 from flowtell.export._graph_builder import save
-from flowtell.export.bundle_facts import BundleFacts, LeastEvidence, OperatingPoint, TrainingSource
+from flowtell.export.bundle_facts import BundleFacts, OperatingPoint, TrainingSource
 from flowtell.export.graphs import classifier_graph, detector_graph, flow_graph
 from flowtell.export.storage import STORAGE_PLANS
 from flowtell.export.trained_models import TrainedModels, models_from_graph
@@ -82,7 +81,6 @@ def facts_from_bundle(folder: Path) -> tuple[BundleFacts, dict[str, str]]:
         InputError: a paper is missing, or is no text in UTF-8.
     """
     manifest = Bundle.open(folder).manifest
-    least = LeastEvidence(**asdict(manifest.least_evidence))
     facts = BundleFacts(
         name=manifest.name,
         licence=manifest.licence,
@@ -92,7 +90,7 @@ def facts_from_bundle(folder: Path) -> tuple[BundleFacts, dict[str, str]]:
         thresholds=tuple(OperatingPoint(t.fake_probability, t.operating_point) for t in manifest.thresholds),
         training_data=tuple(TrainingSource(source.name, source.terms) for source in manifest.training_data),
         certificates=tuple(json.loads(json.dumps(dict(c))) for c in manifest.certificates),
-        least_evidence=least if least.pairs or least.face_px else None,
+        least_evidence=manifest.least_evidence,
     )
     return facts, read_papers(Path(folder))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from flowtell._manifest import LeastEvidence
 from flowtell.export.capture import DEFAULT_FACE_SCORE_THRESHOLD
 
 __all__ = ["BundleFacts", "LeastEvidence", "OperatingPoint", "TrainingSource"]
@@ -26,19 +27,6 @@ class TrainingSource:
 
 
 @dataclass(frozen=True)
-class LeastEvidence:
-    """What a video must show for a verdict; with less the detector abstains.
-
-    Attributes:
-        pairs: frame pairs on which a face was followed, summed over faces.
-        face_px: longer side of the largest face that decides, in px.
-    """
-
-    pairs: int
-    face_px: int
-
-
-@dataclass(frozen=True)
 class BundleFacts:
     """Everything in a manifest that no graph tells.
 
@@ -51,7 +39,7 @@ class BundleFacts:
         thresholds: the first is the one that verdicts use; none where the bundle has no detector.
         training_data: what the models were trained on.
         certificates: figures of the gates that the bundle passed; free JSON objects.
-        least_evidence: what a video must show for a verdict; None where the engine's own limits are enough.
+        least_evidence: what a video must show for a verdict; by default nothing beyond the engine's limits.
     """
 
     name: str
@@ -62,4 +50,4 @@ class BundleFacts:
     thresholds: tuple[OperatingPoint, ...] = ()
     training_data: tuple[TrainingSource, ...] = ()
     certificates: tuple[dict[str, object], ...] = field(default=())
-    least_evidence: LeastEvidence | None = None
+    least_evidence: LeastEvidence = field(default_factory=LeastEvidence)

@@ -48,10 +48,11 @@ def read_model_folder(folder: Path) -> tuple[TrainedModels, BundleFacts, dict[st
 
 
 def _facts(values: dict) -> BundleFacts:
-    lists = {
+    parsed = {
         "thresholds": tuple(OperatingPoint(**point) for point in values["thresholds"]),
         "training_data": tuple(TrainingSource(**source) for source in values["training_data"]),
         "certificates": tuple(values["certificates"]),
+        # folders that were written before it, or by training, do not state it
+        "least_evidence": LeastEvidence(**(values.get("least_evidence") or {})),
     }
-    least = values.get("least_evidence")
-    return BundleFacts(**{**values, **lists, "least_evidence": least and LeastEvidence(**least)})
+    return BundleFacts(**{**values, **parsed})

@@ -153,13 +153,12 @@ def _bundle(recipe, videos, args):
         network, classifier, JoinSettings(recipe.classifier.encoding, CROP_SIZE, quality["temperature"])
     )
     stated = json.loads((args.papers / "facts.json").read_text())
-    least = stated.get("least_evidence")
     facts = BundleFacts(
         name="default",
         licence=stated["licence"],
         thresholds=tuple(OperatingPoint(**point) for point in stated["thresholds"]),
         training_data=tuple(TrainingSource(**source) for source in stated["training_data"]),
-        least_evidence=least and LeastEvidence(**least),
+        least_evidence=LeastEvidence(**stated.get("least_evidence", {})),
     )
     papers = {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS}
     write_model_folder(args.run / "model", models, facts, papers)

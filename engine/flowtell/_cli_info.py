@@ -75,7 +75,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     for threshold in facts["thresholds"]:
         lines.append(f"threshold  {threshold['fake_probability']:g}: {threshold['operating_point']}")
     least = facts["least_evidence"]
-    if least["pairs"] or least["face_px"]:
+    if any(least.values()):
         lines.append(
             f"abstains   below {least['pairs']} frame pairs with a face, or {least['face_px']} px of face"
         )

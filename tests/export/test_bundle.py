@@ -55,7 +55,7 @@ def test_models_come_back_with_their_settings(written):
     assert back.weights().keys() == wanted.weights().keys()
 
 
-@pytest.mark.parametrize("least", [None, LeastEvidence(pairs=32, face_px=96)])
+@pytest.mark.parametrize("least", [LeastEvidence(), LeastEvidence(pairs=32, face_px=96)])
 def test_facts_and_papers_survive_a_bundle(written, tmp_path, least):
     facts, papers = facts_from_bundle(written)
     facts = replace(facts, least_evidence=least)
