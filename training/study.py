@@ -1,6 +1,7 @@
 """One factor at a time: what each choice of the default detector is worth, on the same files and folds."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -141,11 +142,16 @@ class _Features:
         """Return the cache that the recipe itself uses."""
         return self.cache(f"{self.chosen.encoding}-{self.chosen.input_size}")
 
+    @cached_property
+    def own(self):
+        """What the recipe's own heads are fitted to, position to features `[clips, D]`."""
+        return self.of(self.own_cache())
+
 
 def _of_the_head(recipe, features):
     """Yield (factor, setting, position to logits of its clips) of what needs no other flow image."""
     cache, videos = features.own_cache(), features.prepared.videos
-    own = features.of(cache)
+    own = features.own
 
     def judged(of_clips, penalties=recipe.penalties):
         return held_out_logits(of_clips, videos, penalties)[0]
@@ -160,7 +166,7 @@ def _of_the_head(recipe, features):
         pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
     for count in (1, 2):
-        some = {p: f[evenly_spread(len(f), count)] for p, f in own.items()}
+        some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
         yield "clips of a file", str(count), judged(some)
     around = tuple(factor * recipe.penalties[0] for factor in (0.1, 1, 10))
     yield "penalty", "chosen without the judged", judged(own, around)
@@ -169,7 +175,7 @@ def _of_the_head(recipe, features):
 def _of_evidence(recipe, features, flow):
     """Yield the same for the recipe's own heads, given less to judge by."""
     prepared, margin = features.prepared, features.prepared.index["settings"]["crop_margin"]
-    own = features.of(features.own_cache())
+    own = features.own
 
     def judged(of_clips):
         return held_out_logits(own, prepared.videos, recipe.penalties, judged=of_clips)[0]
@@ -216,7 +222,7 @@ def _with_pseudo_fakes(recipe, features, flow):
         labels = np.repeat([n % 2 for n in numbers], [len(by_number[n]) for n in numbers])
         return np.concatenate([by_number[n] for n in numbers]), labels
 
-    own = features.of(features.own_cache())
+    own = features.own
     added = held_out_logits(own, videos, recipe.penalties, more=examples)[0]
     yield "pseudo-fakes", "added to the videos", added
     groups = np.asarray(identity_groups(videos))
