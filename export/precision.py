@@ -20,7 +20,10 @@ __all__ = ["DERIVED", "FLOAT32_BLOCKS", "derived_detector", "half_detector", "in
 DERIVED = ("fp16", "int8")
 
 # Blocks that float16 would cost most in: docs/decisions/0017-places-that-stay-in-float32.md.
-FLOAT32_BLOCKS = re.compile(r"context head|flow head|flow image|flow upsampling|input|logit|normalise|warp")
+FLOAT32_BLOCKS = re.compile(
+    r"colour order|context head|flow head|flow image|flow upsampling|input|logit|normalise"
+    r"|pyramid level 1|resize|warp"
+)
 
 
 def derived_detector(data: bytes, precision: str, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
