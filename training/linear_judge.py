@@ -11,7 +11,7 @@ from flowtell.training.labels import identity_folds, identity_groups
 from flowtell.training.linear_head import fit_linear_head
 from flowtell.training.metrics import auc
 
-__all__ = ["choose_penalty", "clip_features", "fit_videos", "held_out_logits"]
+__all__ = ["choose_penalty", "clip_features", "fit_videos", "held_out_choices", "held_out_logits"]
 
 _BATCH = 32
 _INNER_FOLDS = 5
@@ -73,20 +73,23 @@ def choose_penalty(features, videos, positions, penalties, more=None):
     """
     if len(penalties) == 1:
         return penalties[0]
+    reached = {p: _inner_auc(features, videos, positions, p, more) for p in sorted(penalties, reverse=True)}
+    return max(reached, key=reached.get)
+
+
+def _inner_auc(features, videos, positions, penalty, more=None):
+    """Return how well files within `positions` are ranked by heads fitted to the other people among them."""
     labels = [v.label for v in videos]
     inside = [videos[p] for p in positions]
     folds = np.asarray(identity_folds(inside, min(_INNER_FOLDS, len(set(identity_groups(inside))))))
     positions = np.asarray(positions)
-    reached = {}
-    for penalty in sorted(penalties, reverse=True):
-        scores = np.zeros(len(positions))
-        for fold in np.unique(folds):
-            train = positions[folds != fold].tolist()
-            head = fit_videos(features, labels, train, penalty, more and more(train))
-            for row in np.flatnonzero(folds == fold):
-                scores[row] = _file_score(head(features[positions[row]]))
-        reached[penalty] = auc(scores, [labels[p] for p in positions])
-    return max(reached, key=reached.get)
+    scores = np.zeros(len(positions))
+    for fold in np.unique(folds):
+        train = positions[folds != fold].tolist()
+        head = fit_videos(features, labels, train, penalty, more and more(train))
+        for row in np.flatnonzero(folds == fold):
+            scores[row] = _file_score(head(features[positions[row]]))
+    return auc(scores, [labels[p] for p in positions])
 
 
 def held_out_logits(features, videos, penalties, more=None, keep=None, judged=None):
@@ -114,6 +117,31 @@ def held_out_logits(features, videos, penalties, more=None, keep=None, judged=No
         chosen[int(group)] = penalty
         for position in np.flatnonzero(groups == group).tolist():
             logits[position] = head((judged or features)[position])
+    return logits, chosen
+
+
+def held_out_choices(settings, videos, penalties):
+    """Judge every video by a head whose setting and penalty, too, were chosen without a person in it.
+
+    Args:
+        settings: dict of name to features, position to `[clips, D]` each; of equals the first is chosen.
+        videos: list of `LabelledVideo`.
+        penalties: to choose from, for each setting; of equals the largest.
+
+    Returns:
+        (position to the logits of its clips, group of people to the (name, penalty) chosen without it).
+    """
+    labels = [v.label for v in videos]
+    groups = np.asarray(identity_groups(videos))
+    candidates = [(name, p) for name in settings for p in sorted(penalties, reverse=True)]
+    logits, chosen = {}, {}
+    for group in np.unique(groups):
+        train = np.flatnonzero(groups != group).tolist()
+        best = max(candidates, key=lambda c, of=train: _inner_auc(settings[c[0]], videos, of, c[1]))
+        head = fit_videos(settings[best[0]], labels, train, best[1])
+        chosen[int(group)] = best
+        for position in np.flatnonzero(groups == group).tolist():
+            logits[position] = head(settings[best[0]][position])
     return logits, chosen
 
 

@@ -15,7 +15,7 @@ from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.labels import identity_groups
 from flowtell.training.linear_head import fit_linear_head
-from flowtell.training.linear_judge import clip_features, held_out_logits
+from flowtell.training.linear_judge import clip_features, held_out_choices, held_out_logits
 from flowtell.training.metrics import auc
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_set import write_pseudo_set
@@ -101,6 +101,7 @@ def study(recipe, folder, imagenet_path, flow):
         _of_evidence(recipe, features, flow),
         _with_pseudo_fakes(recipe, features, flow),
         _of_flow(recipe, features),
+        _of_choice(recipe, features),
     )
     for factor, setting, logits in chain(*parts):
         figures = detector_figures(videos, logits, identity_groups(videos), recipe.aside)
@@ -147,6 +148,25 @@ class _Features:
         """What the recipe's own heads are fitted to, position to features `[clips, D]`."""
         return self.of(self.own_cache())
 
+    @cached_property
+    def pooled(self):
+        """The same as means over the map."""
+        channels = self.classifier().blocks[-1].convs[-1].filters
+        return {p: f.reshape(len(f), -1, channels).mean(axis=1) for p, f in self.own.items()}
+
+    def changed(self, change):
+        """Return the cache of the set with another flow; see `FlowVariant`."""
+        return self.cache(change.__name__, FlowVariant(self.prepared, change.__name__, change))
+
+    def other_encoding(self):
+        """Return the name of the flow image that is not chosen, and its cache."""
+        other = "colour_wheel" if self.chosen.encoding == "uv" else "uv"
+        return other, self.cache(f"{other}-{self.chosen.input_size}", encoding=other)
+
+
+def _around(penalty):
+    return tuple(factor * penalty for factor in (0.1, 1, 10))
+
 
 def _of_the_head(recipe, features):
     """Yield (factor, setting, position to logits of its clips) of what needs no other flow image."""
@@ -158,9 +178,7 @@ def _of_the_head(recipe, features):
 
     yield "flow image", recipe.classifier.encoding, judged(own)
     yield "head", "halves of the face apart", judged(features.of(cache, mirror=False))
-    channels = features.classifier().blocks[-1].convs[-1].filters
-    pooled = {p: f.reshape(len(f), -1, channels).mean(axis=1) for p, f in own.items()}
-    yield "head", "mean over the map", judged(pooled)
+    yield "head", "mean over the map", judged(features.pooled)
     yield "VGG16's blocks", "5", judged(features.of(cache, blocks=5))
     for count in (1, 2):
         pairs = evenly_spread(cache(0).shape[1], count)
@@ -168,8 +186,7 @@ def _of_the_head(recipe, features):
     for count in (1, 2):
         some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
         yield "clips of a file", str(count), judged(some)
-    around = tuple(factor * recipe.penalties[0] for factor in (0.1, 1, 10))
-    yield "penalty", "chosen without the judged", judged(own, around)
+    yield "penalty", "chosen without the judged", judged(own, _around(recipe.penalties[0]))
 
 
 def _of_evidence(recipe, features, flow):
@@ -201,11 +218,24 @@ def _of_flow(recipe, features):
         ("camera motion", "subtracted", without_surround),
         ("flow source", "OpenCV DIS", dis_of),
     ):
-        variant = FlowVariant(features.prepared, change.__name__, change)
-        yield factor, setting, judged(features.cache(change.__name__, variant))
-    other = "colour_wheel" if recipe.classifier.encoding == "uv" else "uv"
-    cache = features.cache(f"{other}-{recipe.classifier.input_size}", encoding=other)
+        yield factor, setting, judged(features.changed(change))
+    other, cache = features.other_encoding()
     yield "flow image", other, judged(cache)
+
+
+def _of_choice(recipe, features):
+    """Yield the same for heads whose setting was chosen anew for each person, from those measured here."""
+    own = features.own_cache()
+    settings = {
+        "default": features.own,
+        "halves of the face apart": features.of(own, mirror=False),
+        "mean over the map": features.pooled,
+        "5 blocks": features.of(own, blocks=5),
+        "8 px": features.of(features.changed(a_quarter)),
+        features.other_encoding()[0]: features.of(features.other_encoding()[1]),
+    }
+    logits, _ = held_out_choices(settings, features.prepared.videos, _around(recipe.penalties[0]))
+    yield "flow image, range, blocks, head, penalty", "chosen without the judged", logits
 
 
 def _with_pseudo_fakes(recipe, features, flow):

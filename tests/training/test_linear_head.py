@@ -5,7 +5,12 @@ import pytest
 
 from flowtell.training.labels import LabelledVideo
 from flowtell.training.linear_head import LinearHead, fit_linear_head, set_linear_head
-from flowtell.training.linear_judge import choose_penalty, clip_features, held_out_logits
+from flowtell.training.linear_judge import (
+    choose_penalty,
+    clip_features,
+    held_out_choices,
+    held_out_logits,
+)
 from flowtell.training.models import ClassifierConfig, build_classifier
 
 
@@ -106,3 +111,28 @@ def test_a_penalty_is_chosen_by_the_positions_given_alone():
     first = choose_penalty(features, videos, inside, (1e-3, 10.0))
     broken = features | {p: np.full((2, 5), np.nan) for p in range(12, 16)}
     assert choose_penalty(broken, videos, inside, (1e-3, 10.0)) == first
+
+
+def test_a_setting_is_chosen_by_the_people_who_are_not_judged():
+    """One setting tells fakes from originals; the other does so for one person alone, and loudly."""
+    rng = np.random.default_rng(5)
+    videos = videos_of(8)
+    labels = np.asarray([v.label for v in videos])
+    telling = {p: labels[p] * 2.0 + rng.normal(size=(2, 5)) for p in range(16)}
+    loud = {p: 100.0 * labels[p] * (p < 2) + rng.normal(size=(2, 5)) for p in range(16)}
+    logits, chosen = held_out_choices({"loud": loud, "telling": telling}, videos, (1e-3, 1e-1))
+    assert sorted(logits) == list(range(16))
+    assert {name for name, _ in chosen.values()} == {"telling"}
+    # Nobody's own videos have a say in what they are judged by.
+    changed = {"loud": loud, "telling": telling | {0: telling[0] + 50}}
+    after, chosen_after = held_out_choices(changed, videos, (1e-3, 1e-1))
+    assert after[1] == pytest.approx(logits[1])
+    assert chosen_after[0] == chosen[0]
+    assert not np.allclose(after[2], logits[2])
+
+
+def test_of_equal_settings_the_first_is_chosen():
+    videos = videos_of(4)
+    features = {p: np.full((1, 3), float(v.label)) for p, v in enumerate(videos)}
+    chosen = held_out_choices({"first": features, "second": features}, videos, (1e-3, 1e-1))[1]
+    assert set(chosen.values()) == {("first", 1e-1)}

@@ -99,6 +99,7 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
     rows = list(study(recipe, run, imagenet, open_flow_source(made_set.network)))
     assert rows[0]["against_default"]["auc"] == {"value": 0.0, "interval": [0.0, 0.0]}
     assert {row["factor"] for row in rows} >= {"flow image", "flow source", "head", "camera motion"}
+    assert rows[-1]["setting"] == "chosen without the judged"
     assert all(row["figures"]["files"] == 12 for row in rows)
 
 
