@@ -9,8 +9,10 @@ from pathlib import Path
 import flowtell
 from flowtell.benchmarks._arguments import positive
 from flowtell.benchmarks.machine import machine_context
-from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, grid_of
-from flowtell.benchmarks.tuner import Limits, tune
+from flowtell.benchmarks.probe import Probes
+from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, Point, grid_of
+from flowtell.benchmarks.statistics import quantile
+from flowtell.benchmarks.tuner import Limits, race, tune
 from flowtell.training.run_folder import whole_file, write_json
 
 __all__ = ["sweep_main", "tune_main"]
@@ -22,6 +24,9 @@ _TRIAL_S = 2.0
 
 _SWEEP_S = 10.0
 """Of each setting of a sweep, as long as a round of `flowtell bench`."""
+
+_RACE_TURNS = 5
+"""Of the profile and the fastest of a sweep: as many as rounds of `flowtell bench`."""
 
 
 def tune_main(words):
@@ -46,13 +51,13 @@ def tune_main(words):
         grid, samples = _prepared(args, bundle, Path(folder))
         grid = replace(grid, pairs=grid.pairs[:1])
 
-        def measure(point):
-            from flowtell.benchmarks.probe import probe
+        with Probes(bundle.path, samples, args.duration) as probes:
 
-            _tell(f"trying {point}")
-            return probe(bundle.path, point, samples[point.pairs], args.duration)
+            def measure(point):
+                _tell(f"trying {point}")
+                return probes(point)
 
-        choice = tune(grid, measure, limits)
+            choice = tune(grid, measure, limits)
     for point, measured in choice.trials:
         print(_line(point, measured, limits.broken_by(measured)))
     if choice.point is None:
@@ -73,10 +78,17 @@ def sweep_main(words):
     add = parser.add_argument
     add("--store", type=Path, required=True, metavar="FILE", help="JSON lines, one a setting; is added to")
     add("--picture", type=Path, metavar="FILE", help="draw rate against latency there, as PNG")
+    add(
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="of flowtell bench tune: measure it and the fastest three once more, in turn",
+    )
     args = parser.parse_args(words)
     from flowtell.benchmarks.sweep import Store, sweep
 
     bundle = _bundle(args.bundle)
+    profile = args.profile and flowtell.Profile.read(args.profile)
     store = Store(args.store, bundle.sha256)
     with tempfile.TemporaryDirectory() as folder:
         grid, samples = _prepared(args, bundle, Path(folder))
@@ -85,9 +97,18 @@ def sweep_main(words):
             _tell(f"{done + 1} of {count}: {point}")
 
         found = sweep(bundle.path, grid.points(), samples, store, args.duration, progress)
-    limits = Limits()
-    ranked = sorted(found.items(), key=lambda entry: -(entry[1].pairs_per_s or 0))
-    print("\n".join(_line(point, measured, limits.broken_by(measured)) for point, measured in ranked))
+        limits = Limits()
+        ranked = sorted(found.items(), key=lambda entry: -(entry[1].pairs_per_s or 0))
+        print("\n".join(_line(point, measured, limits.broken_by(measured)) for point, measured in ranked))
+        if profile:
+            fastest = [point for point, measured in ranked if not limits.broken_by(measured)][:3]
+            chosen = Point(
+                *(profile.provider, profile.precision, profile.threads, profile.clips_per_call),
+                pairs=grid.pairs[0],
+            )
+            with Probes(bundle.path, samples, args.duration) as probes:
+                raced = race(dict.fromkeys([chosen, *fastest]), probes, _RACE_TURNS)
+            print("\n".join(_race_lines(chosen, raced)))
     if args.picture:
         from flowtell.benchmarks.sweep_picture import sweep_picture
 
@@ -181,6 +202,24 @@ def _line(point, measured, broken):
         f"{measured.peak_memory_mb:.0f} MB, drift {measured.logit_drift:.1e}"
     )
     return f"{words} (out: {'; '.join(broken)})" if broken else words
+
+
+def _race_lines(chosen, raced):
+    """Return what a race of the profile's point and others came to."""
+    rates = {point: [each.pairs_per_s for each in measured] for point, measured in raced.items()}
+    medians = {point: quantile(values, 0.5) for point, values in rates.items()}
+    best = max(medians, key=medians.get)
+    lines = [
+        f"in turn, {len(rates[point])} times: {point}: {medians[point]:.1f} pairs/s, "
+        f"{min(rates[point]):.1f} to {max(rates[point]):.1f}"
+        for point in sorted(medians, key=medians.get, reverse=True)
+    ]
+    noise = max(abs(value / medians[best] - 1) for value in rates[best])
+    share = medians[chosen] / medians[best]
+    return [
+        *lines,
+        f"the profile's {chosen} reaches {share:.0%} of the best, which itself varied by {noise:.0%}",
+    ]
 
 
 def _tell(words):

@@ -1,19 +1,23 @@
 """Measures one way to run a detector in a process of its own, so that its memory is its own as well.
 
-The process compares its outputs with the reference's first, then keeps the detector as busy as it can be
-for some rounds: as many clips at a time as its threads and its calls hold.
+The process compares its outputs with the reference's first, then, as often as it is asked, keeps the detector
+as busy as it can be for some rounds: as many clips at a time as its threads and its calls hold. While it
+waits it takes memory and no time, so that several can be measured in turn: a machine that is slow for a
+while is slow for all of them.
 """
 
 import json
 import subprocess
 import sys
+import tempfile
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from flowtell.benchmarks.statistics import quantile
 
-__all__ = ["CALLS_PER_ROUND", "Measured", "probe"]
+__all__ = ["CALLS_PER_ROUND", "Measured", "Probe", "Probes", "probe"]
 
 CALLS_PER_ROUND = 2
 """Of each thread: the first call of a round may begin before its batch is full, the next do not."""
@@ -45,29 +49,115 @@ class Measured:
     peak_memory_mb: float | None = None
 
 
+class Probe:
+    """A process that runs a detector one way until it is closed; use as a context manager."""
+
+    def __init__(self, bundle_folder, point, samples):
+        """Start it; whether it can run is seen by `measure`.
+
+        Args:
+            bundle_folder: of the bundle.
+            point: a `Point`.
+            samples: npz file with `clips`, uint8 `[N, T+1, S, S, 3]`, and `wanted`, float32 `[N, T+1]`: the
+                reference's logits of their pairs, then of the clip.
+        """
+        words = json.dumps({"bundle": str(bundle_folder), "samples": str(samples)} | asdict(point))
+        # Its last words go to a file, as a pipe that nobody reads would fill.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "flowtell.benchmarks.probe", words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+        self._opened = None
+
+    def __enter__(self):
+        """Return the probe."""
+        return self
+
+    def __exit__(self, *_):
+        """Close it."""
+        self.close()
+
+    def measure(self, duration_s):
+        """Return a `Measured`.
+
+        Args:
+            duration_s: rounds are begun for so long; at least one is.
+        """
+        try:
+            if self._opened is None:
+                self._opened = self._answer()
+            print(duration_s, file=self._child.stdin, flush=True)
+            figures = self._opened | self._answer()
+        except (EOFError, BrokenPipeError):
+            return Measured(failed=self._last_words())
+        return Measured(**figures | {"rounds": tuple(figures["rounds"])})
+
+    def close(self):
+        """End the process."""
+        self._child.kill()
+        self._child.communicate()
+        self._said.close()
+
+    def _answer(self):
+        line = self._child.stdout.readline()
+        if not line:
+            raise EOFError
+        return json.loads(line)
+
+    def _last_words(self):
+        code = self._child.wait()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip()
+        return said.splitlines()[-1] if said else f"it ended with {code}"
+
+
+class Probes:
+    """Measures points, and keeps the latest probes open to be measured again; use as a context manager."""
+
+    KEPT = 4
+    """Each holds a detector in memory; so many are raced at most."""
+
+    def __init__(self, bundle_folder, samples, duration_s):
+        """Open none yet.
+
+        Args:
+            bundle_folder: of the bundle.
+            samples: dict of T to the samples of `Probe` with clips of that length.
+            duration_s: of one measurement.
+        """
+        self._bundle, self._samples, self._duration_s = bundle_folder, samples, duration_s
+        self._open = OrderedDict()
+
+    def __enter__(self):
+        """Return the object."""
+        return self
+
+    def __exit__(self, *_):
+        """Close all probes."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __call__(self, point):
+        """Return the `Measured` of a `Point`."""
+        if point not in self._open:
+            if len(self._open) == self.KEPT:
+                self._open.popitem(last=False)[1].close()
+            self._open[point] = Probe(self._bundle, point, self._samples[point.pairs])
+        self._open.move_to_end(point)
+        return self._open[point].measure(self._duration_s)
+
+
 def probe(bundle_folder, point, samples, duration_s):
-    """Return the `Measured` of a `Point`.
-
-    Args:
-        bundle_folder: of the bundle.
-        point: a `Point`.
-        samples: npz file with `clips`, uint8 `[N, T+1, S, S, 3]`, and `wanted`, float32 `[N, T+1]`: the
-            reference's logits of their pairs, then of the clip.
-        duration_s: rounds are begun for so long; at least one is.
-    """
-    words = json.dumps(
-        {"bundle": str(bundle_folder), "samples": str(samples), "duration_s": duration_s} | asdict(point)
-    )
-    command = [sys.executable, "-m", "flowtell.benchmarks.probe", words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-        return Measured(failed=last)
-    figures = json.loads(done.stdout)
-    return Measured(**figures | {"rounds": tuple(figures["rounds"])})
+    """Return the `Measured` of a `Point`, of a process that ends with it; see `Probe`."""
+    with Probe(bundle_folder, point, samples) as one:
+        return one.measure(duration_s)
 
 
-def _measure(bundle, samples, duration_s, provider, precision, threads, clips_per_call, pairs):
+def _serve(bundle, samples, provider, precision, threads, clips_per_call, pairs):
     import time
 
     import flowtell
@@ -86,29 +176,32 @@ def _measure(bundle, samples, duration_s, provider, precision, threads, clips_pe
     threshold = detector.bundle.manifest.thresholds[0].fake_probability
     got = [clip_outputs(detector, clip) for clip in clips]
     accuracy = compare_outputs(wanted, got, precision, threshold, "the samples' own")
+    _say(logit_drift=accuracy.largest_logit_difference, verdict_flips=accuracy.verdict_flips, open_ms=open_ms)
     load = Load("offline", samples_per_query=CALLS_PER_ROUND * threads * clips_per_call)
     with DetectorSystem(detector, clips) as system:
-        timed, begun_s = [], time.perf_counter()
-        while not timed or time.perf_counter() - begun_s < duration_s:
-            timed.append(run_round(load, system, len(clips), len(timed)))
-    rates = [pairs * one.samples_per_s for one in timed]
-    calls_ms = [1e3 * (one.ended_s - one.began_s) / CALLS_PER_ROUND for one in timed]
-    return {
-        "logit_drift": accuracy.largest_logit_difference,
-        "verdict_flips": accuracy.verdict_flips,
-        "pairs_per_s": quantile(rates, 0.5),
-        "rounds": rates,
-        "latency_ms": quantile(calls_ms, 0.5),
-        "open_ms": open_ms,
-        "peak_memory_mb": peak_memory_mb(),
-    }
+        for line in sys.stdin:
+            timed, begun_s = [], time.perf_counter()
+            while not timed or time.perf_counter() - begun_s < float(line):
+                timed.append(run_round(load, system, len(clips), len(timed)))
+            rates = [pairs * one.samples_per_s for one in timed]
+            calls_ms = [1e3 * (one.ended_s - one.began_s) / CALLS_PER_ROUND for one in timed]
+            _say(
+                pairs_per_s=quantile(rates, 0.5),
+                rounds=rates,
+                latency_ms=quantile(calls_ms, 0.5),
+                peak_memory_mb=peak_memory_mb(),
+            )
+
+
+def _say(**figures):
+    print(json.dumps(figures), flush=True)
 
 
 def _main():
     from flowtell import FlowtellError
 
     try:
-        print(json.dumps(_measure(**json.loads(sys.argv[1]))))
+        _serve(**json.loads(sys.argv[1]))
     except FlowtellError as error:
         sys.exit(str(error))
 

@@ -12,12 +12,18 @@ from dataclasses import dataclass, replace
 from flowtell.benchmarks.settings_grid import Point
 from flowtell.benchmarks.statistics import quantile
 
-__all__ = ["Choice", "Limits", "tune"]
+__all__ = ["Choice", "Limits", "race", "tune"]
 
 NEAR = 0.10
-"""A machine that others share moves a short trial by so much: what lies within is worth a second look."""
+"""What a choice may cost beside the best: a tenth is what trials of two seconds can tell apart."""
 
-FINALISTS = 2
+FINALISTS, TURNS = 3, 2
+"""So many are raced, where so many may still be the best, in so many turns."""
+
+_MAY_STILL_WIN = 0.25
+"""A machine that others share moves a single short trial by so much: what lies within is raced."""
+
+_CLIMBERS = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Choice:
 
     Attributes:
         point: the `Point`; None where none keeps to the limits.
-        measured: its `Measured`; None where there is none.
+        measured: its `Measured`, the rate the median of its trials; None where there is none.
         trials: `(Point, Measured)` of every trial, in order.
     """
 
@@ -77,16 +83,34 @@ def tune(grid, measure, limits):
     for provider in grid.providers:
         for precision in grid.precisions:
             search.look(provider, precision, max(grid.threads), min(grid.clips_per_call))
-    for leader in search.leaders():
+    for leader in search.leaders()[:_CLIMBERS]:
         search.climb(leader)
     if not search.leaders():
         search.shrink()
-    for point in search.leaders(NEAR):
-        search.measure_again(point)
+    race(search.near_the_best(), search.measure_again, TURNS)
     best = search.leaders()[:1]
-    point = best[0] if best else None
-    measured = None if point is None else search.found[point][-1]
-    return Choice(point, measured, tuple(search.trials))
+    if not best:
+        return Choice(None, None, tuple(search.trials))
+    measured = replace(search.found[best[0]][-1], pairs_per_s=search.rate(best[0]))
+    return Choice(best[0], measured, tuple(search.trials))
+
+
+def race(points, measure, turns):
+    """Measure points in turn, so that what slows the machine for a while slows all; return what came of it.
+
+    Args:
+        points: which.
+        measure: function of a point.
+        turns: how often each.
+
+    Returns:
+        dict of point to a list of what `measure` returned.
+    """
+    found = {point: [] for point in points}
+    for _ in range(turns):
+        for point, measured in found.items():
+            measured.append(measure(point))
+    return found
 
 
 class _Search:
@@ -105,6 +129,7 @@ class _Search:
         measured = self._measure(point)
         self.found.setdefault(point, []).append(measured)
         self.trials.append((point, measured))
+        return measured
 
     def rate(self, point):
         """Pairs a second, the median of its trials; None where a trial broke a limit."""
@@ -112,13 +137,16 @@ class _Search:
             return None
         return quantile([measured.pairs_per_s for measured in self.found[point]], 0.5)
 
-    def leaders(self, near=None):
-        """Return points that keep to the limits, the fastest first: `FINALISTS`, or some `near` the best."""
+    def leaders(self):
+        """Return points that keep to the limits, the fastest first."""
         rated = [(self.rate(point), point) for point in self.found]
         ranked = sorted((entry for entry in rated if entry[0] is not None), key=lambda entry: -entry[0])
-        if near is None:
-            return [point for _, point in ranked[:FINALISTS]]
-        return [point for rate, point in ranked if rate >= (1 - near) * ranked[0][0]][: FINALISTS + 1]
+        return [point for _, point in ranked]
+
+    def near_the_best(self):
+        """Return those of the leaders that may still win, `FINALISTS` at most."""
+        ranked = self.leaders()[:FINALISTS]
+        return [p for p in ranked if self.rate(p) >= (1 - _MAY_STILL_WIN) * self.rate(ranked[0])]
 
     def climb(self, point):
         """Let more clips share a call while that pays."""
