@@ -53,9 +53,11 @@ BENCH := build/bench
 bench: $(VENV)/.has-dev ## Measure the default bundle and what one would use instead, for the README's table
 	@mkdir -p $(BENCH) benchmarks/results/default
 	$(BIN)/flowtell bench contenders --out benchmarks/results/default/contenders.json --picture $(BENCH)/contenders.png
-	for provider in cpu openvino; do for attempt in 1 2 3; do \
-		$(BIN)/flowtell bench --scenario offline --provider $$provider --precision fp32 \
-			--out benchmarks/results/default/offline-$$provider-fp32.json && continue 2; \
+	$(BIN)/flowtell export engine/flowtell/bundles/default --out $(BENCH)/bundle --precision fp16 \
+		--clips engine/flowtell/samples/*.mp4
+	for setting in "cpu fp32" "openvino fp32" "openvino fp16"; do set -- $$setting; for attempt in 1 2 3; do \
+		$(BIN)/flowtell bench $(BENCH)/bundle --scenario offline --provider $$1 --precision $$2 \
+			--out benchmarks/results/default/offline-$$1-$$2.json && continue 2; \
 		done; exit 1; done
 	$(BIN)/flowtell bench report benchmarks/results/default/offline-*.json --out $(BENCH)/report.html
 	$(BIN)/python -m flowtell.benchmarks.readme_table

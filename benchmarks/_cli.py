@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import flowtell
@@ -59,7 +60,8 @@ def _bench(words):
     from flowtell.benchmarks.detector_system import DetectorSystem, clip_outputs, sample_clips
 
     pairs = args.pairs or detector.bundle.manifest.pairs_per_clip
-    clips = sample_clips(detector, args.video or _samples(), args.clips, pairs)
+    videos = args.video or _samples()
+    clips = sample_clips(detector, videos, args.clips, pairs)
     name, wanted = _reference(args, detector, clips)
     begun_s = time.perf_counter()
     got = [clip_outputs(detector, clip) for clip in clips]
@@ -71,11 +73,19 @@ def _bench(words):
         print("INVALID: wrong outputs, so nothing was timed")
         return EXIT_INVALID
     from flowtell.benchmarks.bench_run import report_of, time_rounds
+    from flowtell.benchmarks.power import GPU_PROVIDERS, energy_of, watching_gpu
+    from flowtell.benchmarks.stage_times import stage_times
 
-    with DetectorSystem(detector, clips) as system:
+    watch = watching_gpu() if detector.provider in GPU_PROVIDERS else nullcontext()
+    with DetectorSystem(detector, clips) as system, watch as power:
         load, rounds = _load(args, system, len(clips), lone_s, detector.threads)
         timed = time_rounds(load, system, len(clips), rounds, progress=_show_progress)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     report = report_of(timed, accuracy, wanted, detector, clips, args.provider)
+    report["stages_ms_per_pair"] = stage_times(detector, videos, args.clips)
+    if power is not None:
+        report["energy"] = energy_of(power, timed.rounds)
     if args.price is not None:
         report["cost"] = cost_of_video(args.price, report["pairs_per_s"])
     print("\n".join(summary(report)))
@@ -146,7 +156,7 @@ def summary(report):
         f"{load['scenario']} on {report['provider']}, {report['precision']}, {report['threads']} threads, "
         f"{report['samples']['pairs']} pairs a clip",
         f"  {report['samples_per_s']['median']:.3g} clips/s ({min(rounds):.3g} to {max(rounds):.3g} over "
-        f"{len(rounds)} rounds), {report['pairs_per_s']:.3g} pairs/s",
+        f"{len(rounds)} rounds{_set_aside(report)}), {report['pairs_per_s']:.3g} pairs/s",
         f"  {report['share_of_gemm_ceiling']:.0%} of this machine's best float32 matrix product, "
         f"{report['ceilings']['gemm_gflops']:g} GFLOP/s",
     ]
@@ -158,6 +168,11 @@ def summary(report):
         f"  a fresh process: {cold['import_ms']:.0f} ms to import, {cold['open_ms']:.0f} to open, "
         f"{cold['first_clip_ms']:.0f} for the first clip, {cold['peak_memory_mb']:.0f} MB at most"
     )
+    if stages := report.get("stages_ms_per_pair"):
+        words = ", ".join(f"{ms:.3g} {name}" for name, ms in stages.items())
+        lines.append(f"  ms of work for a frame pair of the videos: {words}")
+    if energy := report.get("energy"):
+        lines.append(f"  {_energy_line(energy)}")
     if cost := report.get("cost"):
         lines.append(
             f"  an hour of video with one face at {cost['frames_per_s']} frames a second costs "
@@ -166,10 +181,20 @@ def summary(report):
     return [*lines, "VALID" if report["valid"] else f"INVALID: {'; '.join(report['reasons'])}"]
 
 
-def _show_progress(done, rounds, left_s):
+def _set_aside(report):
+    count = report.get("rounds_set_aside")
+    return f"; {count} set aside, the machine was slow beside them" if count else ""
+
+
+def _energy_line(energy):
+    if "missing" in energy:
+        return f"power of the GPU not measured: {energy['missing']}"
+    return f"the GPU drew {energy['mean_power_w']:.0f} W: {energy['verdict_j']:.3g} J a verdict"
+
+
+def _show_progress(count, rounds, left_s):
     if sys.stderr.isatty():
-        end = "\n" if done + 1 == rounds else ""
-        sys.stderr.write(f"\r\x1b[2Kround {done + 1} of {rounds}, about {left_s:.0f} s left{end}")
+        sys.stderr.write(f"\r\x1b[2K{count} of {rounds} rounds count, about {left_s:.0f} s left")
         sys.stderr.flush()
 
 
@@ -233,7 +258,8 @@ def _parser():
         "reference before anything is timed, and again while it is.",
         epilog=f"Exit code: 0 the run is VALID, 1 it is not, 2 wrong usage. A run is valid where its outputs "
         f"are right, rounds lie within {RULES.steady:.0%} of their median, the machine itself within "
-        f"{RULES.machine:.0%}, and there are queries enough for the percentile. "
+        f"{RULES.machine:.0%}, and there are queries enough for the percentile. Rounds beside which the "
+        "machine was slower than that are set aside and run again, up to twice as many. "
         "'flowtell bench compare A B' compares two results, 'flowtell bench report' draws them, "
         "'flowtell bench contenders' runs the engine beside what one would use instead, "
         "'flowtell bench tune' finds the fastest settings and 'flowtell bench sweep' tries all of them.",

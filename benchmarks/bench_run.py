@@ -1,9 +1,15 @@
-"""One benchmark from end to end: outputs compared, then rounds timed between calibrations, then a report."""
+"""One benchmark from end to end: outputs compared, then rounds timed between calibrations, then a report.
+
+On a machine that others share, some rounds fall into its slow moments. Those are told by the calibration
+kernel, never by their own figures: a round counts where the kernel was quick before it and after it. More
+rounds are run until enough count, twice as many at most; how many were set aside is in the report.
+"""
 
 import hashlib
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from flowtell.benchmarks.accuracy import count_wrong
@@ -14,20 +20,31 @@ from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.percentiles import percentile_bound
 from flowtell.benchmarks.scenarios import run_round
 from flowtell.benchmarks.statistics import quantile
-from flowtell.benchmarks.validity import PERCENTILES, reasons_against
+from flowtell.benchmarks.validity import PERCENTILES, RULES, reasons_against
 
 __all__ = ["REPORT_SCHEMA", "Timed", "report_of", "time_rounds"]
 
 REPORT_SCHEMA = 1
 
+_MOST = 2
+"""Times the rounds that are wanted, where the machine is too unsteady for them all to count."""
+
 
 @dataclass(frozen=True)
 class Timed:
-    """Rounds of one load, and the calibration kernel's times (ms) before, between and after them."""
+    """Rounds of one load.
+
+    Attributes:
+        load: the `Load`.
+        rounds: those that count; all where too few do.
+        calibrations_ms: times of the calibration kernel before, between and after these.
+        set_aside: rounds that were run and do not count, as the machine was slow beside them.
+    """
 
     load: object
     rounds: tuple
     calibrations_ms: tuple
+    set_aside: tuple = ()
 
 
 def time_rounds(load, system, sample_count, rounds, calibrate=calibrate, progress=None):
@@ -37,22 +54,39 @@ def time_rounds(load, system, sample_count, rounds, calibrate=calibrate, progres
         load: a `Load`.
         system: see `scenarios`.
         sample_count: how many samples there are.
-        rounds: how many; server, whose queue must not start empty again and again, should have one.
+        rounds: how many are wanted; of server one, as its queue must not start empty again and again.
         calibrate: function that times the fixed kernel, in ms.
-        progress: called with (rounds done, rounds in all, seconds left) before each round.
+        progress: called with (rounds that count, rounds wanted, seconds left) before each round.
     """
     system.issue(-1, (0,))
     while not system.collect(None):
         pass
-    made, calibrations = [], [calibrate()]
+    made, calibrations, count = [], [calibrate()], 0
     begun_s = time.monotonic()
-    for index in range(rounds):
+    while count < rounds and len(made) < _MOST * rounds:
         if progress is not None:
-            spent_s = time.monotonic() - begun_s
-            progress(index, rounds, spent_s / index * (rounds - index) if index else load.duration_s * rounds)
-        made.append(run_round(load, system, sample_count, index))
+            each_s = (time.monotonic() - begun_s) / len(made) if made else load.duration_s
+            progress(count, rounds, each_s * (rounds - count))
+        made.append(run_round(load, system, sample_count, len(made)))
         calibrations.append(calibrate())
-    return Timed(load, tuple(made), tuple(calibrations))
+        count = len(_steady(calibrations))
+    kept = _steady(calibrations)
+    if len(kept) < min(rounds, RULES.rounds):
+        return Timed(load, tuple(made), tuple(calibrations))
+    beside = sorted({place for index in kept for place in (index, index + 1)})
+    return Timed(
+        load,
+        tuple(made[index] for index in kept),
+        tuple(calibrations[place] for place in beside),
+        tuple(one for index, one in enumerate(made) if index not in kept),
+    )
+
+
+def _steady(calibrations_ms):
+    """Return the places of the rounds beside which the kernel was as quick as at its best, or nearly."""
+    most_ms = (1 + RULES.machine) * min(calibrations_ms)
+    pairs = enumerate(pairwise(calibrations_ms))
+    return [index for index, (before_ms, after_ms) in pairs if max(before_ms, after_ms) <= most_ms]
 
 
 def report_of(timed, accuracy, wanted, detector, clips, provider):
@@ -69,10 +103,10 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
     load, rounds = timed.load, timed.rounds
     manifest = detector.bundle.manifest
     pairs = len(clips[0]) - 1
-    wrong = count_wrong(rounds, wanted, detector.precision)
+    wrong = count_wrong((*rounds, *timed.set_aside), wanted, detector.precision)
     reasons = reasons_against(load, rounds, timed.calibrations_ms, wrong)
     rates = [r.samples_per_s for r in rounds]
-    ceilings = measure_ceilings()
+    ceilings = measure_ceilings(timed.calibrations_ms)
     graph = detector.bundle.read_graph("detector", detector.precision)
     cost = graph_cost(graph, {"clips": clips[0][None]})
     rate = quantile(rates, 0.5)
@@ -86,6 +120,7 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
         "load": asdict(load),
         "samples": {"count": len(clips), "pairs": pairs, "sha256": _digest(clips)},
         "samples_per_s": {"median": rate, "rounds": rates},
+        "rounds_set_aside": len(timed.set_aside),
         "pairs_per_s": pairs * rate,
         "latency_ms": _latencies(load, rounds),
         "accuracy": asdict(accuracy) | {"passed": accuracy.passed},

@@ -74,10 +74,10 @@ def contest(arena, clips, runs, names=CONTENDERS, progress=lambda words: None):
         progress(f"{module.NAME}: opening")
         try:
             judge = module.open_contender(arena)
+            outputs = judge(clips)
         except MissingError as error:
             entries[name] = Entry(*about, missing=str(error))
             continue
-        outputs = judge(clips)
         wanted = outputs if wanted is None else wanted
         difference = max(float(np.abs(a - b).max()) for a, b in zip(outputs, wanted, strict=True))
         entries[name] = Entry(*about, largest_difference=difference)

@@ -1,13 +1,12 @@
-"""Pictures of benchmark results: rates, latencies, cold starts, and the roofline they stand under."""
+"""Pictures and pages of benchmark results."""
 
 import base64
 import html
 
 from flowtell.benchmarks._drawing import png_of, pyplot_without_screen
+from flowtell.benchmarks._panels import OTHER, PANELS, VALID, best_ceiling
 
 __all__ = ["contest_picture", "html_page", "picture", "stages_picture"]
-
-_VALID, _INVALID, _OTHER = "#2a6f97", "#c44536", "#8d99ae"
 
 
 def contest_picture(entries):
@@ -22,7 +21,7 @@ def contest_picture(entries):
     for place, entry in enumerate(ran):
         slow, fast = entry.pairs_per_s_quartiles
         spread = [[entry.pairs_per_s - slow], [fast - entry.pairs_per_s]]
-        colour = _VALID if entry is entries[0] else _OTHER
+        colour = VALID if entry is entries[0] else OTHER
         hatch = None if entry.same_output else "///"
         axis.barh(
             place, entry.pairs_per_s, xerr=spread, color=colour, hatch=hatch, edgecolor="white", height=0.7
@@ -39,17 +38,20 @@ def picture(reports):
         reports: dict of a result's name to the report that `flowtell bench` wrote.
     """
     pyplot = pyplot_without_screen()
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
-    _draw_rates(axes[0, 0], reports)
-    _draw_latencies(axes[0, 1], reports)
-    _draw_roofline(axes[1, 0], reports)
-    _draw_cold_start(axes[1, 1], reports)
+    rows = -(-len(PANELS) // 2)
+    # A4 upright: where there are more results, bars become thinner, not the page longer
+    figure, axes = pyplot.subplots(rows, 2, figsize=(11.7, 16), layout="constrained")
+    for axis, draw in zip(axes.flat, PANELS, strict=True):
+        draw(axis, _numbered(reports))
     return png_of(pyplot, figure)
 
 
 def html_page(reports, png):
     """Return a page in one file: the picture and a table of the figures, with why a result does not count."""
-    rows = "".join(_row(name, report) for name, report in reports.items())
+    rows = "".join(
+        _row(name, report, best_ceiling(report, reports.values()))
+        for name, report in _numbered(reports).items()
+    )
     machine = next(iter(reports.values()))["machine"]
     where = html.escape(f"{machine['cores']} cores of {machine['cpu']}, {machine['system']}")
     encoded = base64.b64encode(png).decode("ascii")
@@ -58,9 +60,13 @@ def html_page(reports, png):
         "<style>body{font:16px/1.5 sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
         "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;border-bottom:1px solid #ccc;"
         "text-align:right}td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}"
-        "img{width:100%}@page{size:A4 landscape}</style>\n"
+        "th:last-child{width:40%}tr{break-inside:avoid}img{width:100%}@page{size:A4 portrait;margin:1.2cm}"
+        # on paper: heading and picture on the first page, the table on the next
+        "@media print{body{margin:0;padding:0;max-width:none;font-size:9pt}h1{margin:0}"
+        "img{max-height:24.5cm;object-fit:contain}table{break-before:page}}</style>\n"
         f"<h1>flowtell bench</h1><p>First result on {where}.</p>\n"
-        f'<img alt="Rates, latencies, roofline and cold starts" src="data:image/png;base64,{encoded}">\n'
+        '<img alt="Rates, latencies, agreement, roofline, stages, cold starts and memory" '
+        f'src="data:image/png;base64,{encoded}">\n'
         "<table><tr><th>result<th>scenario<th>clips/s<th>pairs/s<th>p50, ms<th>p90 at most<th>p99 at most"
         f"<th>of the GEMM ceiling<th>counts?</tr>\n{rows}</table></html>\n"
     )
@@ -92,7 +98,12 @@ def stages_picture(figures):
     return png_of(pyplot, figure)
 
 
-def _row(name, report):
+def _numbered(reports):
+    """Return the reports under names that begin with a number, their mark where names do not fit."""
+    return {f"{number} {name}": report for number, (name, report) in enumerate(reports.items(), 1)}
+
+
+def _row(name, report, ceiling_gflops):
     latency = report["latency_ms"]
     bounds = ["-" if latency[k] is None else f"{latency[k]:.0f}" for k in ("p50", "p90_bound", "p99_bound")]
     cells = [
@@ -101,70 +112,7 @@ def _row(name, report):
         f"{report['samples_per_s']['median']:.3g}",
         f"{report['pairs_per_s']:.3g}",
         *bounds,
-        f"{report['share_of_gemm_ceiling']:.0%}",
+        f"{report['samples_per_s']['median'] * report['detector_cost']['gflop'] / ceiling_gflops:.0%}",
         "VALID" if report["valid"] else html.escape("INVALID: " + "; ".join(report["reasons"])),
     ]
     return "<tr>" + "".join(f"<td>{cell}" for cell in cells) + "</tr>\n"
-
-
-def _colour(report):
-    return _VALID if report["valid"] else _INVALID
-
-
-def _draw_rates(axis, reports):
-    for place, report in enumerate(reports.values()):
-        rate, pairs = report["samples_per_s"], report["samples"]["pairs"]
-        axis.barh(place, pairs * rate["median"], color=_colour(report), alpha=0.6, height=0.6)
-        axis.plot(
-            [pairs * value for value in rate["rounds"]], [place] * len(rate["rounds"]), "k|", markersize=12
-        )
-    axis.set_yticks(range(len(reports)), list(reports))
-    axis.invert_yaxis()
-    axis.set_xlabel("frame pairs a second (bar: median, ticks: rounds; red: INVALID)")
-    axis.set_title("Rate")
-
-
-def _draw_latencies(axis, reports):
-    shown = {name: r for name, r in reports.items() if r["load"]["scenario"] != "offline"}
-    for name, report in shown.items():
-        values = sorted(report["latency_ms"]["all"])
-        axis.step(values, [(i + 1) / len(values) for i in range(len(values))], where="post", label=name)
-    if shown:
-        axis.set_xscale("log")
-        axis.legend(loc="lower right")
-    else:
-        axis.text(0.5, 0.5, "offline has no latency", ha="center", transform=axis.transAxes)
-    axis.set_xlabel("latency of a query, ms")
-    axis.set_ylabel("share of queries done by then")
-    axis.set_title("Latency")
-
-
-def _draw_roofline(axis, reports):
-    ceilings = next(iter(reports.values()))["ceilings"]
-    peak, bandwidth = ceilings["gemm_gflops"], ceilings["copy_gb_per_s"]
-    ridge = peak / bandwidth
-    intensities = [ridge / 30, ridge, ridge * 30]
-    axis.loglog(intensities, [min(peak, x * bandwidth) for x in intensities], "k-", linewidth=1)
-    axis.text(ridge * 30, peak * 1.1, f"best matrix product, {peak:g} GFLOP/s", ha="right")
-    for name, report in reports.items():
-        cost, rate = report["detector_cost"], report["samples_per_s"]["median"]
-        place = cost["gflop"] / cost["gbyte"], rate * cost["gflop"]
-        axis.plot(*place, "o", color=_colour(report))
-        axis.annotate(name, place, xytext=(6, 0), textcoords="offset points", va="center")
-    axis.set_xlabel("operations for each byte, nothing kept in a cache")
-    axis.set_ylabel("GFLOP/s reached")
-    axis.set_ylim(top=peak * 3)
-    axis.set_title("Roofline of the detector")
-
-
-def _draw_cold_start(axis, reports):
-    left = [0.0] * len(reports)
-    for key, word in (("import_ms", "import"), ("open_ms", "open"), ("first_clip_ms", "first clip")):
-        widths = [report["cold_start"][key] for report in reports.values()]
-        axis.barh(range(len(reports)), widths, left=left, label=word, height=0.6)
-        left = [a + b for a, b in zip(left, widths, strict=True)]
-    axis.set_yticks(range(len(reports)), list(reports))
-    axis.invert_yaxis()
-    axis.set_xlabel("ms from the start of a fresh process, files cached")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
-    axis.set_title("Cold start", loc="left")

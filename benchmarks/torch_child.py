@@ -3,7 +3,7 @@
 Keras's models on its PyTorch backend are `torch.nn.Module`s whose layers call PyTorch's own convolutions,
 here in PyTorch's own layout (channels first). The parent starts
 
-    KERAS_BACKEND=torch python -m flowtell.benchmarks.torch_child BUNDLE THREADS
+    KERAS_BACKEND=torch python -m flowtell.benchmarks.torch_child BUNDLE THREADS eager|compiled
 
 and sends clips, uint8 `[T+1, S, S, 3]`, each as a file of NumPy's after its length in eight bytes, which is
 answered by its pairs' logits, float32 `[T]`, in the same form; the first answer, an empty array, means ready.
@@ -14,6 +14,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import weakref
 
 import numpy as np
@@ -23,44 +24,54 @@ from flowtell.benchmarks.contenders import MissingError, mean_output
 __all__ = ["open_torch"]
 
 
-def open_torch(arena):
+def open_torch(arena, mode):
     """Start the child and return a judging function, as `contenders` describes it.
 
     Args:
         arena: an `Arena`.
+        mode: `eager`, or `compiled` for `torch.compile`, which compiles as it meets the first clip.
 
     Raises:
-        MissingError: where PyTorch is not installed or the child does not start, with its last words.
+        MissingError: where PyTorch is not installed, or the child does not start or dies, with its last
+            words; the judging function raises it, too.
     """
     if importlib.util.find_spec("torch") is None:
         raise MissingError("it needs PyTorch: pip install torch")
+    # Its last words go to a file, as a pipe that nobody reads would fill: compilers talk.
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end
     child = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(arena.bundle), str(arena.threads)],
+        [sys.executable, "-m", __name__, str(arena.bundle), str(arena.threads), mode],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=said,
         env=os.environ | {"KERAS_BACKEND": "torch"},
     )
-    try:
-        _receive(child.stdout)
-    except EOFError:
-        words = child.communicate()[1].decode(errors="replace").strip().splitlines() or ["nothing"]
-        raise MissingError(f"PyTorch could not run it: {words[-1]}") from None
+
+    def answer():
+        try:
+            return _receive(child.stdout)
+        except EOFError:
+            child.wait()
+            said.seek(0)
+            words = said.read().decode(errors="replace").strip().splitlines() or ["nothing"]
+            raise MissingError(f"PyTorch could not run it: {words[-1]}") from None
+
+    answer()
 
     def judge(clips):
         outputs = []
         for clip in clips:
             _send(child.stdin, clip)
-            outputs.append(mean_output(_receive(child.stdout)))
+            outputs.append(mean_output(answer()))
         return outputs
 
-    weakref.finalize(judge, _end, child)
+    weakref.finalize(judge, _end, child, said)
     return judge
 
 
-def _end(child):
-    for pipe in (child.stdin, child.stdout, child.stderr):
-        pipe.close()
+def _end(child, said):
+    for file in (child.stdin, child.stdout, said):
+        file.close()
     child.kill()
     child.wait()
 
@@ -79,7 +90,7 @@ def _receive(pipe):
     return np.load(io.BytesIO(pipe.read(int.from_bytes(length, "little"))), allow_pickle=False)
 
 
-def _serve(bundle, threads):
+def _serve(bundle, threads, mode):
     import torch
 
     from flowtell.export import keras_from_bundle
@@ -100,6 +111,8 @@ def _serve(bundle, threads):
         settings.temperature,
         models.clip_head,
     )
+    if mode == "compiled":
+        detector = torch.compile(detector)
     answers, sys.stdout = sys.stdout.buffer, sys.stderr
     _send(answers, np.empty(0))
     while True:
@@ -113,4 +126,4 @@ def _serve(bundle, threads):
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    _serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])

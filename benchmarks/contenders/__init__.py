@@ -3,7 +3,7 @@
 Each module has `NAME`, `SUMMARY`, `SAME_OUTPUT` (whether it must give the engine's outputs, within
 tolerance, or is another method whose outputs are its own) and `open_contender(arena)`. That returns a
 function from clips, uint8 `[T+1, S, S, 3]` each, to a list of outputs, float32 `[T + 1]`: the logits of the
-pairs, then of the clip. It raises `MissingError` where something it needs is not installed.
+pairs, then of the clip. Either raises `MissingError` where something it needs is not installed.
 """
 
 import importlib
@@ -19,6 +19,7 @@ CONTENDERS = (
     "keras_clips",
     "tensorflow_xla",
     "pytorch_eager",
+    "pytorch_compiled",
     "onnxruntime_plain",
     "openvino_plain",
     "dis_flow",

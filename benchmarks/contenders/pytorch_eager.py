@@ -9,4 +9,4 @@ SAME_OUTPUT = True
 
 def open_contender(arena):
     """Return the judging function; see the package."""
-    return open_torch(arena)
+    return open_torch(arena, "eager")

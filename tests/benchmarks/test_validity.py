@@ -1,6 +1,7 @@
 """Which runs count and which differences are real, on systems whose speed is planted."""
 
 import json
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from simulated_system import SimulatedSystem
 
 from flowtell.benchmarks.accuracy import compare_outputs, count_wrong
 from flowtell.benchmarks.bench_run import time_rounds
+from flowtell.benchmarks.calibration import KERNEL_SIZE, measure_ceilings
 from flowtell.benchmarks.comparison import IncomparableError, compare_reports
 from flowtell.benchmarks.scenarios import Load
 from flowtell.benchmarks.validity import reasons_against
@@ -61,9 +63,44 @@ def test_a_run_that_slows_down_does_not_count():
 
 
 def test_a_machine_that_varies_does_not_count():
-    times = iter([10.0, 10.1, 10.9, 10.0, 10.0, 10.0])
-    (reason,) = reasons(timed(calibrate=lambda: next(times)))
+    (reason,) = reasons(timed(calibrate=cycle([10.0, 10.9]).__next__))
     assert "the machine itself varied by 9%" in reason
+    # a third of these rounds, too, runs between two quick moments, and three are enough
+    assert reasons(timed(calibrate=cycle([10.0, 10.1, 10.9]).__next__)) == []
+
+
+def test_rounds_beside_a_slow_moment_are_run_again():
+    """The machine is slow before the third round and for good reason so are the rounds beside it."""
+    times = iter([10.0, 10.1, 14.0, 10.2, 10.0, 10.0, 10.3, 10.0])
+    run = timed(calibrate=lambda: next(times))
+    assert len(run.rounds) == 5
+    assert len(run.set_aside) == 2
+    assert run.calibrations_ms == (10.0, 10.1, 10.2, 10.0, 10.0, 10.3, 10.0)
+    starts = [one.began_s for one in (*run.rounds, *run.set_aside)]
+    assert sorted(starts)[1:3] == [one.began_s for one in run.set_aside]
+    assert reasons(run) == []
+
+
+def test_a_round_counts_by_the_kernel_and_never_by_its_own_speed():
+    """The system is slow in one round while the kernel is not: that is the system's own unsteadiness."""
+    run = timed(factor=lambda now_s: 1.3 if 0.4 < now_s < 0.6 else 1.0)
+    assert len(run.rounds) == 5
+    assert not run.set_aside
+    (reason,) = reasons(run)
+    assert "the rounds varied" in reason
+
+
+def test_no_more_than_twice_the_rounds_are_run():
+    run = timed(calibrate=cycle([10.0, 10.9]).__next__)
+    assert len(run.rounds) == 10
+    assert not run.set_aside
+
+
+def test_a_ceiling_is_what_nothing_exceeds():
+    """The kernel of the calibrations is a matrix product, too: one that took a microsecond is the best."""
+    now, best = (measure_ceilings(times) for times in ((), (1e-3, 7.0)))
+    assert best.gemm_size == KERNEL_SIZE
+    assert best.gemm_gflops == round(2e-6 * KERNEL_SIZE**3 / 1e-3, 1) > now.gemm_gflops > 0
 
 
 def test_too_few_queries_do_not_count():
