@@ -4,6 +4,8 @@ All take a matplotlib axis and a dict of a result's name, its number first, to t
 bench` wrote. Where a point has no room for a name it bears the number.
 """
 
+from flowtell.benchmarks.machine import processor_of
+
 __all__ = ["INVALID", "OTHER", "PANELS", "VALID", "best_ceiling"]
 
 VALID = "#2a6f97"
@@ -17,8 +19,7 @@ _SMALL = 7
 
 def best_ceiling(report, reports, key="gemm_gflops"):
     """Return the highest of a ceiling that any of the reports measured on the machine of `report`."""
-    machine = report["machine"]
-    same = [r for r in reports if all(r["machine"][k] == machine[k] for k in ("cpu", "cores"))]
+    same = [r for r in reports if processor_of(r["machine"]) == processor_of(report["machine"])]
     return max(r["ceilings"][key] for r in same)
 
 

@@ -61,16 +61,15 @@ def time_rounds(load, system, sample_count, rounds, calibrate=calibrate, progres
     system.issue(-1, (0,))
     while not system.collect(None):
         pass
-    made, calibrations, count = [], [calibrate()], 0
+    made, calibrations, kept = [], [calibrate()], []
     begun_s = time.monotonic()
-    while count < rounds and len(made) < _MOST * rounds:
+    while len(kept) < rounds and len(made) < _MOST * rounds:
         if progress is not None:
             each_s = (time.monotonic() - begun_s) / len(made) if made else load.duration_s
-            progress(count, rounds, each_s * (rounds - count))
+            progress(len(kept), rounds, each_s * (rounds - len(kept)))
         made.append(run_round(load, system, sample_count, len(made)))
         calibrations.append(calibrate())
-        count = len(_steady(calibrations))
-    kept = _steady(calibrations)
+        kept = _steady(calibrations)
     if len(kept) < min(rounds, RULES.rounds):
         return Timed(load, tuple(made), tuple(calibrations))
     beside = sorted({place for index in kept for place in (index, index + 1)})

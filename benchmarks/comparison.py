@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flowtell.benchmarks.machine import processor_of
 from flowtell.benchmarks.statistics import quantile
 
 __all__ = ["Comparison", "IncomparableError", "compare_reports"]
@@ -71,7 +72,7 @@ def _require_equal_terms(before, after):
         },
         "samples": lambda r: r["samples"],
         "number of threads": lambda r: r["threads"],
-        "processor": lambda r: (r["machine"]["cpu"], r["machine"]["cores"]),
+        "processor": lambda r: processor_of(r["machine"]),
     }
     for name, of in terms.items():
         if of(before) != of(after):

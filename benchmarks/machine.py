@@ -6,7 +6,7 @@ import platform
 import sys
 from pathlib import Path
 
-__all__ = ["cpu_name", "machine_context", "peak_memory_mb"]
+__all__ = ["cpu_name", "machine_context", "peak_memory_mb", "processor_of"]
 
 _DISTRIBUTIONS = (
     "numpy",
@@ -39,6 +39,11 @@ def machine_context():
         "python": platform.python_version(),
         "packages": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
     }
+
+
+def processor_of(context):
+    """Return what two `machine_context`s must share for their speeds to be comparable."""
+    return context["cpu"], context["cores"]
 
 
 def peak_memory_mb():

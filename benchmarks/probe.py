@@ -7,14 +7,13 @@ while is slow for all of them.
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from flowtell.benchmarks._child import Child
 from flowtell.benchmarks.statistics import quantile
 
 __all__ = ["CALLS_PER_ROUND", "Measured", "Probe", "Probes", "probe"]
@@ -62,15 +61,7 @@ class Probe:
                 reference's logits of their pairs, then of the clip.
         """
         words = json.dumps({"bundle": str(bundle_folder), "samples": str(samples)} | asdict(point))
-        # Its last words go to a file, as a pipe that nobody reads would fill.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "flowtell.benchmarks.probe", words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-        )
+        self._child = Child([sys.executable, "-m", "flowtell.benchmarks.probe", words])
         self._opened = None
 
     def __enter__(self):
@@ -90,29 +81,22 @@ class Probe:
         try:
             if self._opened is None:
                 self._opened = self._answer()
-            print(duration_s, file=self._child.stdin, flush=True)
+            self._child.stdin.write(f"{duration_s}\n".encode())
+            self._child.stdin.flush()
             figures = self._opened | self._answer()
         except (EOFError, BrokenPipeError):
-            return Measured(failed=self._last_words())
+            return Measured(failed=self._child.last_words())
         return Measured(**figures | {"rounds": tuple(figures["rounds"])})
 
     def close(self):
         """End the process."""
-        self._child.kill()
-        self._child.communicate()
-        self._said.close()
+        self._child.close()
 
     def _answer(self):
         line = self._child.stdout.readline()
         if not line:
             raise EOFError
         return json.loads(line)
-
-    def _last_words(self):
-        code = self._child.wait()
-        self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()
-        return said.splitlines()[-1] if said else f"it ended with {code}"
 
 
 class Probes:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from flowtell.benchmarks.contest import Entry
+from flowtell.benchmarks.machine import processor_of
 from flowtell.training.run_folder import whole_file
 
 __all__ = ["table_of", "with_table"]
@@ -113,7 +114,7 @@ def with_table(readme, lines):
 def _require_alike(results):
     for name, of in (
         ("detector in fp32", lambda r: r["bundle"]["detector_sha256"]),
-        ("processor", lambda r: (r["machine"]["cpu"], r["machine"]["cores"])),
+        ("processor", lambda r: processor_of(r["machine"])),
     ):
         if len({of(result) for result in results}) != 1:
             raise ValueError(f"the results are not of one {name}: run all of them again")

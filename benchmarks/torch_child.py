@@ -12,13 +12,12 @@ answered by its pairs' logits, float32 `[T]`, in the same form; the first answer
 import importlib.util
 import io
 import os
-import subprocess
 import sys
-import tempfile
 import weakref
 
 import numpy as np
 
+from flowtell.benchmarks._child import Child
 from flowtell.benchmarks.contenders import MissingError, mean_output
 
 __all__ = ["open_torch"]
@@ -37,26 +36,20 @@ def open_torch(arena, mode):
     """
     if importlib.util.find_spec("torch") is None:
         raise MissingError("it needs PyTorch: pip install torch")
-    # Its last words go to a file, as a pipe that nobody reads would fill: compilers talk.
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end
-    child = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(arena.bundle), str(arena.threads), mode],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        env=os.environ | {"KERAS_BACKEND": "torch"},
-    )
+    command = [sys.executable, "-m", __name__, str(arena.bundle), str(arena.threads), mode]
+    child = Child(command, os.environ | {"KERAS_BACKEND": "torch"})
 
     def answer():
         try:
             return _receive(child.stdout)
         except EOFError:
-            child.wait()
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip().splitlines() or ["nothing"]
-            raise MissingError(f"PyTorch could not run it: {words[-1]}") from None
+            raise MissingError(f"PyTorch could not run it: {child.last_words()}") from None
 
-    answer()
+    try:
+        answer()
+    except MissingError:
+        child.close()
+        raise
 
     def judge(clips):
         outputs = []
@@ -65,15 +58,8 @@ def open_torch(arena, mode):
             outputs.append(mean_output(answer()))
         return outputs
 
-    weakref.finalize(judge, _end, child, said)
+    weakref.finalize(judge, child.close)
     return judge
-
-
-def _end(child, said):
-    for file in (child.stdin, child.stdout, said):
-        file.close()
-    child.kill()
-    child.wait()
 
 
 def _send(pipe, array):

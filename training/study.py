@@ -154,14 +154,35 @@ class _Features:
         channels = self.classifier().blocks[-1].convs[-1].filters
         return {p: f.reshape(len(f), -1, channels).mean(axis=1) for p, f in self.own.items()}
 
+    @cached_property
+    def halves_apart(self):
+        """The same with both halves of the face weighed apart."""
+        return self.of(self.own_cache(), mirror=False)
+
+    @cached_property
+    def five_blocks(self):
+        """The same after VGG16's fifth block, too."""
+        return self.of(self.own_cache(), blocks=5)
+
+    @cached_property
+    def other_range(self):
+        """The same of `uv` at four times its range."""
+        return self.of(self.changed(a_quarter))
+
+    @cached_property
+    def other_image(self):
+        """The same of the flow image that is not chosen."""
+        encoding = self.other_encoding
+        return self.of(self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding))
+
+    @property
+    def other_encoding(self):
+        """Name of the flow image that is not chosen."""
+        return "colour_wheel" if self.chosen.encoding == "uv" else "uv"
+
     def changed(self, change):
         """Return the cache of the set with another flow; see `FlowVariant`."""
         return self.cache(change.__name__, FlowVariant(self.prepared, change.__name__, change))
-
-    def other_encoding(self):
-        """Return the name of the flow image that is not chosen, and its cache."""
-        other = "colour_wheel" if self.chosen.encoding == "uv" else "uv"
-        return other, self.cache(f"{other}-{self.chosen.input_size}", encoding=other)
 
 
 def _around(penalty):
@@ -177,9 +198,9 @@ def _of_the_head(recipe, features):
         return held_out_logits(of_clips, videos, penalties)[0]
 
     yield "flow image", recipe.classifier.encoding, judged(own)
-    yield "head", "halves of the face apart", judged(features.of(cache, mirror=False))
+    yield "head", "halves of the face apart", judged(features.halves_apart)
     yield "head", "mean over the map", judged(features.pooled)
-    yield "VGG16's blocks", "5", judged(features.of(cache, blocks=5))
+    yield "VGG16's blocks", "5", judged(features.five_blocks)
     for count in (1, 2):
         pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
@@ -210,29 +231,27 @@ def _of_evidence(recipe, features, flow):
 def _of_flow(recipe, features):
     """Yield the same for other flow images."""
 
-    def judged(cache):
-        return held_out_logits(features.of(cache), features.prepared.videos, recipe.penalties)[0]
+    def judged(of_clips):
+        return held_out_logits(of_clips, features.prepared.videos, recipe.penalties)[0]
 
+    yield "range of uv", "8 px", judged(features.other_range)
     for factor, setting, change in (
-        ("range of uv", "8 px", a_quarter),
         ("camera motion", "subtracted", without_surround),
         ("flow source", "OpenCV DIS", dis_of),
     ):
-        yield factor, setting, judged(features.changed(change))
-    other, cache = features.other_encoding()
-    yield "flow image", other, judged(cache)
+        yield factor, setting, judged(features.of(features.changed(change)))
+    yield "flow image", features.other_encoding, judged(features.other_image)
 
 
 def _of_choice(recipe, features):
     """Yield the same for heads whose setting was chosen anew for each person, from those measured here."""
-    own = features.own_cache()
     settings = {
         "default": features.own,
-        "halves of the face apart": features.of(own, mirror=False),
+        "halves of the face apart": features.halves_apart,
         "mean over the map": features.pooled,
-        "5 blocks": features.of(own, blocks=5),
-        "8 px": features.of(features.changed(a_quarter)),
-        features.other_encoding()[0]: features.of(features.other_encoding()[1]),
+        "5 blocks": features.five_blocks,
+        "8 px": features.other_range,
+        features.other_encoding: features.other_image,
     }
     logits, _ = held_out_choices(settings, features.prepared.videos, _around(recipe.penalties[0]))
     yield "flow image, range, blocks, head, penalty", "chosen without the judged", logits
