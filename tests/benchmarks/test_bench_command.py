@@ -48,10 +48,12 @@ def test_a_report_is_complete(ran):
     assert report["latency_ms"]["queries"] == len(report["latency_ms"]["all"]) >= 44
     assert report["latency_ms"]["p50"] <= report["latency_ms"]["p90_bound"]
     assert report["latency_ms"]["p99_bound"] is None
-    assert len(report["samples_per_s"]["rounds"]) >= 3
+    counted, aside = len(report["samples_per_s"]["rounds"]), report["rounds_set_aside"]
+    assert (counted, aside) in ((3, 0), (3, 1), (3, 2), (3, 3), (6, 0))  # all where too few would count
     assert report["pairs_per_s"] == pytest.approx(4 * report["samples_per_s"]["median"])
-    # before, between and after the rounds that count
-    assert len(report["calibration_ms"]) > len(report["samples_per_s"]["rounds"])
+    # before, between and after the rounds that count; a gap between them has one more
+    gaps = len(report["calibration_ms"]) - (counted + 1)
+    assert 0 <= gaps <= min(aside, 2)
     assert report["machine"]["cores"] >= 1
     assert 0 < report["share_of_gemm_ceiling"] < 1
     assert all(value > 0 for value in report["cold_start"].values())
