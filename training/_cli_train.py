@@ -61,7 +61,9 @@ def _settings(arguments):
 
 def _train_flow(arguments, settings, bar):
     videos = [v.path for v in read_labels(arguments.videos)] if arguments.videos else []
-    return train_flow(settings, arguments.out, videos, arguments.teacher, arguments.init, bar)
+    return train_flow(
+        settings, arguments.out, videos, arguments.teacher, arguments.init, bar, arguments.judged
+    )
 
 
 def _train_judge(arguments, settings, bar):
@@ -120,6 +122,9 @@ def _parser():
     of_flow.add_argument("--videos", type=Path, metavar="CSV", help="paint with their key frames, too")
     of_flow.add_argument(
         "--teacher", type=Path, metavar="FILE.npz", help="pairs with a stronger network's flow"
+    )
+    of_flow.add_argument(
+        "--judged", type=Path, metavar="FILE.npz", help="such pairs of other people, to validate by, too"
     )
     of_flow.add_argument("--init", type=Path, metavar="DIR", help="a flow network to start from")
     of_judge = parser.add_argument_group("classifier and cnn_lstm")

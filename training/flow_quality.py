@@ -10,7 +10,7 @@ from flowtell import InputError
 from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_loss import epe, fl_all
 
-__all__ = ["flow_of_any_size", "middlebury_errors", "read_flo", "teacher_distance"]
+__all__ = ["flow_of_any_size", "middlebury_errors", "official_distance", "read_flo", "teacher_distance"]
 
 # The tag of a .flo file: the float 202021.25, which spells PIEH (Middlebury, flow-code README).
 _FLO_TAG = b"PIEH"
@@ -76,6 +76,25 @@ def middlebury_errors(network, folder):
     if not errors:
         raise InputError(f"there is no */flow10.flo in '{folder}'")
     return errors
+
+
+def official_distance(network, folder):
+    """Return how far a network is from the authors' own PWC-Net, mean end-point error in px.
+
+    Args:
+        network: a `PWCNet`, `channels_last`.
+        folder: of `frame_0010.png`, `frame_0011.png` and `official_pwcnet_flow.flo`, a pair of MPI Sintel.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: as `read_flo`.
+    """
+    folder = Path(folder)
+    theirs, known = read_flo(folder / "official_pwcnet_flow.flo")
+    images = [cv2.imread(str(folder / f"frame_001{k}.png")) for k in (0, 1)]
+    if any(image is None for image in images):
+        raise FileNotFoundError(f"'{folder}' lacks frame_0010.png or frame_0011.png")
+    return epe(flow_of_any_size(flow_step(network), *(i[..., ::-1] for i in images)), theirs, known)
 
 
 def teacher_distance(network, pairs, batch_size=8):

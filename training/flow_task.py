@@ -7,6 +7,7 @@ import numpy as np
 from flowtell import InputError
 from flowtell.training.flow_batches import FlowBatches, TeacherPairs
 from flowtell.training.flow_loss import epe, multiscale_loss
+from flowtell.training.flow_quality import teacher_distance
 from flowtell.training.flow_source import FLOW_DESCRIPTION_NAME, load_flow_network
 from flowtell.training.models import FLOW_DIVISOR, FLOW_PRESETS, build_flow_network
 from flowtell.training.run_folder import file_sha256, write_json
@@ -42,11 +43,12 @@ class FlowTask:
         textures: pictures that synthetic pairs are painted with.
         teacher: a `TeacherPairs`, or None.
         network: a `PWCNet` to start from; None for a fresh one.
+        judged: a `TeacherPairs` that is never trained on, to validate by, too; or None.
     """
 
     monitor, higher_is_better = "val_epe", False
 
-    def __init__(self, settings, textures, teacher=None, network=None):
+    def __init__(self, settings, textures, teacher=None, network=None, judged=None):
         # One thread an example: the generator shares the cores with the network.
         cv2.setNumThreads(1)
         fit_settings = settings.fit
@@ -71,21 +73,29 @@ class FlowTask:
         held_out = FlowBatches(textures, settings.motion, _VALIDATION_BATCH, (fit_settings.seed, 1))
         count = -(-settings.validation_pairs // _VALIDATION_BATCH)
         self._held_out = [held_out.batch(step) for step in range(count)]
+        self._judged = judged
 
     def batch(self, step):
         """Return the batch of a step, without sample weights."""
         return *self._batches.batch(step), None
 
     def validate(self):
-        """Return `val_epe`: the mean end-point error in px on synthetic pairs that are never trained on."""
+        """Return the mean end-point error in px on pairs that are never trained on.
+
+        `val_epe` is of synthetic ones, `val_teacher_epe` of the teacher's, where there are some.
+        """
         errors = [
             epe(keras.ops.convert_to_numpy(self.model.network(*images)[-1]) * FLOW_DIVISOR, target)
             for images, target in self._held_out
         ]
-        return {"val_epe": float(np.mean(errors))}
+        figures = {"val_epe": float(np.mean(errors))}
+        if self._judged is not None:
+            distance = teacher_distance(self.model.network, self._judged, _VALIDATION_BATCH)
+            figures["val_teacher_epe"] = distance["epe"]
+        return figures
 
 
-def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=None):
+def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=None, judged=None):
     """Train a flow network; resumes where an earlier call into the same folder was stopped.
 
     Args:
@@ -95,6 +105,7 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
         teacher: path of a `TeacherPairs` file.
         init: folder of a flow network to start from, of the same preset.
         progress: see `fit`.
+        judged: path of a `TeacherPairs` file of other people, to validate by.
 
     Returns:
         a `FitResult`.
@@ -113,12 +124,7 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
     network = None if init is None else load_flow_network(init)
     if network is not None and network.config != FLOW_PRESETS[settings.network]:
         raise InputError(f"the network in '{init}' is no '{settings.network}': set network accordingly")
-    pairs = None
-    if teacher is not None:
-        try:
-            pairs = TeacherPairs.load(teacher)
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"'{teacher}' holds no teacher's pairs: {error}") from error
+    pairs, judged_pairs = (path and _teacher_pairs(path) for path in (teacher, judged))
     claimed = {
         "model": "flow",
         "settings": settings_dict(settings),
@@ -126,8 +132,17 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
         "teacher": None if teacher is None else file_sha256(teacher),
         "init": None if init is None else file_sha256(init / "flow.weights.h5"),
     }
-    task = FlowTask(settings, load_textures(videos), pairs, network)
+    if judged is not None:
+        claimed["judged"] = file_sha256(judged)
+    task = FlowTask(settings, load_textures(videos), pairs, network, judged_pairs)
     folder.mkdir(parents=True, exist_ok=True)
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / FLOW_DESCRIPTION_NAME, {"flow": FLOW_PRESETS[settings.network].to_dict()})
     return result
+
+
+def _teacher_pairs(path):
+    try:
+        return TeacherPairs.load(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"'{path}' holds no teacher's pairs: {error}") from error

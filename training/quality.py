@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flowtell.training.comparison import ranking_figures, risk_coverage
+from flowtell.training.comparison import own_originals, ranking_figures, risk_coverage
 from flowtell.training.metrics import (
     equal_error_threshold,
     expected_calibration_error,
@@ -27,8 +27,10 @@ def detector_figures(videos, clip_logits, folds, aside=()):
 
     Returns:
         dict: what `ranking_figures` returns, `accuracy` at the threshold of equal errors of the other folds,
-        `calibration_error` with and without calibration, `risk_coverage` (of calibrated scores, a
-        point a file), `temperature` and `threshold` (of all folds, for use on other videos), `scores`.
+        `accuracy_by_method` of the same verdicts (over a method's fakes and the originals that they were made
+        from: `value` and `files`), `calibration_error` with and without calibration, `risk_coverage` (of
+        calibrated scores, a point a file), `temperature` and `threshold` (of all folds, for use on other
+        videos), `scores`.
     """
     judged = np.asarray(sorted(clip_logits))
     kept = [videos[i] for i in judged]
@@ -46,6 +48,7 @@ def detector_figures(videos, clip_logits, folds, aside=()):
     coverage, risk = risk_coverage(scores, truth, threshold)
     return ranking_figures(kept, scores, aside) | {
         "accuracy": float(np.mean(verdicts == truth)),
+        "accuracy_by_method": _accuracy_by_method(kept, verdicts == truth),
         "calibration_error": expected_calibration_error(scores, truth),
         "calibration_error_before": expected_calibration_error(raw, truth),
         "risk_coverage": {"coverage": coverage.tolist(), "risk": risk.tolist()},
@@ -56,6 +59,14 @@ def detector_figures(videos, clip_logits, folds, aside=()):
             for v, s in zip(kept, scores, strict=True)
         ],
     }
+
+
+def _accuracy_by_method(videos, right):
+    pairs, by_method = own_originals(videos), {}
+    for method in sorted({videos[fake].method for fake, _ in pairs}):
+        files = sorted({row for pair in pairs if videos[pair[0]].method == method for row in pair})
+        by_method[method] = {"value": float(np.mean(right[files])), "files": len(files)}
+    return by_method
 
 
 def _operating_point(judged, truth, clip_logits):

@@ -14,7 +14,7 @@ from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_batches import TeacherPairs
 from flowtell.training.flow_features import feature_step
-from flowtell.training.flow_quality import middlebury_errors, teacher_distance
+from flowtell.training.flow_quality import middlebury_errors, official_distance, teacher_distance
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.flow_task import train_flow
 from flowtell.training.judge_task import new_classifier, scale_activations
@@ -50,6 +50,7 @@ __all__ = [
 BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 PREPARED_NAME = "prepared"
 JUDGED_NAME = "judged"
+TEACHER_NAME, JUDGED_TEACHER_NAME = "teacher-train.npz", "teacher-test.npz"
 FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
 
 
@@ -66,13 +67,15 @@ class Recipe:
         judged_clips: of these, those whose flow is computed and judged.
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
+        refine: the same for longer, from the fine-tuned weights or from those of an earlier bundle.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
         penalties: of the head, to choose from in folds by identity.
         aside: methods of real videos that figures are also given without: here those of another frame rate.
         contender_pairs: pairs, or pictures, of each video that the others judge by.
         folds: of identities; the last one's people are kept from the teacher's pairs.
-        teacher_pairs: pairs of each video that the teacher sees; of the last fold one fewer.
+        teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
+        judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
     """
 
     clips_per_file: int = 8
@@ -90,6 +93,14 @@ class Recipe:
             motion=MotionConfig(size_px=192, translation_px=12),
         )
     )
+    refine: FlowSettings = field(
+        default_factory=lambda: FlowSettings(
+            _flow_fit(steps=2200, epoch_steps=275, batch_size=4, learning_rate=3e-4, seed=2),
+            robust=True,
+            teacher_share=0.5,
+            motion=MotionConfig(size_px=192, translation_px=14),
+        )
+    )
     classifier: ClassifierSettings = field(
         default_factory=lambda: ClassifierSettings(
             encoding="uv", input_size=64, head_units=(), blocks=4, pair_stride=2
@@ -99,7 +110,8 @@ class Recipe:
     aside: tuple[str, ...] = ("actors(DFD)",)
     contender_pairs: int = 16
     folds: int = 5
-    teacher_pairs: int = 4
+    teacher_pairs: int = 16
+    judged_pairs: int = 20
 
 
 def prepare_videos(recipe, videos, bundle, folder):
@@ -136,7 +148,7 @@ def write_teacher_sets(recipe, folder):
         ImportError: as `write_teacher_pairs`.
     """
     folder = Path(folder)
-    if all((folder / name).exists() for name in ("teacher-train.npz", "teacher-test.npz")):
+    if all((folder / name).exists() for name in (TEACHER_NAME, JUDGED_TEACHER_NAME)):
         return
     prepared = PreparedSet.open(folder / PREPARED_NAME)
     rng = np.random.default_rng(0)
@@ -145,28 +157,32 @@ def write_teacher_sets(recipe, folder):
     for position, test in enumerate(held_out):
         stored = prepared.clips(position)
         clips, frames = stored.shape[:2]
-        for _ in range(recipe.teacher_pairs - test):
+        for _ in range(recipe.judged_pairs if test else recipe.teacher_pairs):
             clip, first = rng.integers(clips), rng.integers(frames - 1)
             apart = 2 if rng.random() < 0.33 and first < frames - 2 else 1
             pairs[test].append(np.stack([stored[clip, first], stored[clip, first + apart]]))
-    for test, name in ((True, "teacher-test.npz"), (False, "teacher-train.npz")):
+    for test, name in ((True, JUDGED_TEACHER_NAME), (False, TEACHER_NAME)):
         if pairs[test]:
             write_teacher_pairs(np.stack(pairs[test]), folder / name)
 
 
-def train_flow_network(recipe, videos, folder, teacher):
-    """Train the flow network in two steps, the second into `flow/`.
+def train_flow_network(recipe, videos, folder, start=None):
+    """Train the flow network in three steps, the last into `flow/`, by what `write_teacher_sets` wrote.
 
     Args:
         recipe: a `Recipe`.
         videos: list of `LabelledVideo`; their key frames are painted with.
         folder: of the run.
-        teacher: path of the teacher's pairs (see `raft_teacher`).
+        start: folder of a flow network that is refined; None: the first two steps make it.
     """
     folder = Path(folder)
     paths = [v.path for v in videos]
-    train_flow(recipe.pretrain, folder / "flow-pretrain", videos=paths)
-    train_flow(recipe.finetune, folder / FLOW_NAME, paths, teacher, folder / "flow-pretrain")
+    teacher, judged = folder / TEACHER_NAME, folder / JUDGED_TEACHER_NAME
+    if start is None:
+        pretrained, start = folder / "flow-pretrain", folder / "flow-finetune"
+        train_flow(recipe.pretrain, pretrained, paths, judged=judged)
+        train_flow(recipe.finetune, start, paths, teacher, pretrained, judged=judged)
+    train_flow(recipe.refine, folder / FLOW_NAME, paths, teacher, start, judged=judged)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):
@@ -243,17 +259,25 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
 
 
 def flow_figures(recipe, folder, middlebury=None):
-    """Return how good the trained flow network is: see `teacher_distance` and `middlebury_errors`.
+    """Return how good the trained flow network is: see `flow_quality`.
 
     Args:
         recipe: a `Recipe`.
         folder: of the run.
-        middlebury: folder of pairs with ground truth; None leaves them out.
+        middlebury: folder of pairs with ground truth, maybe with the folder `sintel_frame_0010` of
+            `official_distance` beside them; None leaves them out.
     """
     folder = Path(folder)
     network = load_flow_network(folder / FLOW_NAME)
-    figures = {"held_out_faces_px": teacher_distance(network, TeacherPairs.load(folder / "teacher-test.npz"))}
-    return figures | ({"middlebury": middlebury_errors(network, middlebury)} if middlebury else {})
+    figures = {
+        "held_out_faces_px": teacher_distance(network, TeacherPairs.load(folder / JUDGED_TEACHER_NAME))
+    }
+    if middlebury:
+        figures["middlebury"] = middlebury_errors(network, middlebury)
+        sintel = Path(middlebury) / "sintel_frame_0010"
+        if sintel.is_dir():
+            figures["official_pwcnet_px"] = official_distance(network, sintel)
+    return figures
 
 
 def fit_final(recipe, folder, imagenet_path):

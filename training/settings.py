@@ -42,7 +42,8 @@ class FitSettings:
         schedule: `constant`, or `cosine`: it rises over 3 % of the steps and falls to 2 % of the peak.
         clip_norm: largest norm of each gradient; None for no limit.
         ema_momentum: of a moving average of the weights, which is then judged and kept; None: none.
-        mixed_precision: whether convolutions and dense layers compute in bfloat16 (weights stay float32).
+        mixed_precision: whether convolutions and dense layers compute in bfloat16 (weights stay float32):
+            for GPUs and for CPUs with AMX or AVX-512 BF16. On others it is some ten times as slow.
         keep: which weights are kept: of the best `validation`, of the least `training_loss`, or the `last`.
         patience: epochs without a better one after which the run stops early; None: never.
         seed: of weights, order of the data, augmentation and dropout.
@@ -99,7 +100,6 @@ class FlowSettings:
             schedule="cosine",
             clip_norm=1.0,
             ema_momentum=0.998,
-            mixed_precision=True,
             keep="last",
         )
     )

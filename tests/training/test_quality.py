@@ -20,6 +20,11 @@ def test_figures_of_known_logits():
     assert figures["pairs_ranked_rightly"]["value"] == pytest.approx(2 / 3)
     by_method = {"Deepfakes": 3 / 5, "Face2Face": 2 / 5, "faceswap": 3 / 5}
     assert {m: f["value"] for m, f in figures["auc_by_method"].items()} == pytest.approx(by_method)
+    # Of one fold no other gives a threshold: it is the calibrated 0.5, a logit of 0.
+    right = {"Deepfakes": (2, 2), "Face2Face": (0, 2), "faceswap": (2, 2)}
+    assert figures["accuracy_by_method"] == {
+        m: {"value": count / files, "files": files} for m, (count, files) in right.items()
+    }
     assert figures["calibration_error"] == figures["calibration_error_before"]
     low, high = figures["auc"]["interval"]
     assert 0 <= low <= 8 / 15 <= high <= 1

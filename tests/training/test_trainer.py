@@ -73,6 +73,23 @@ def test_killed_and_started_again_it_ends_where_an_uninterrupted_run_does(tmp_pa
     assert {(3, "loss"), (6, "loss"), (6, "val_epe")} <= set(events)
 
 
+def test_pairs_of_a_teacher_that_are_never_learned_from_validate_too(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (3, 2, 64, 64, 3)).astype(np.uint8)
+    apart = {}
+    for name, u_px in (("still", 0), ("moved", 40)):
+        np.savez(tmp_path / f"{name}.npz", frames=frames, flow=np.full((3, 64, 64, 2), u_px, np.float16))
+        result = train_flow(SETTINGS, tmp_path / name, judged=tmp_path / f"{name}.npz")
+        apart[name] = result.history[-1]["val_teacher_epe"]
+    # An untrained network sees next to no motion: it is as far from the teacher as that says.
+    assert apart["still"] < 5
+    assert apart["moved"] == pytest.approx(40 * 2**0.5, abs=5)
+    assert read_log(tmp_path / "moved")[-1]["val_teacher_epe"] == pytest.approx(apart["moved"])
+    (tmp_path / "none.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"none\.npz' holds no teacher's pairs"):
+        train_flow(SETTINGS, tmp_path / "none", judged=tmp_path / "none.npz")
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path):
     (tmp_path / "settings.json").write_text("{}")
     with pytest.raises(InputError, match="other settings"):
