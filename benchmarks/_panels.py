@@ -89,9 +89,9 @@ def _draw_agreement(axis, reports):
     differences = {name: r["accuracy"]["largest_logit_difference"] for name, r in reports.items()}
     floor = min((value for value in differences.values() if value), default=1e-6) / 10
     for name, report in reports.items():
-        _mark(axis, (report["pairs_per_s"], differences[name] or floor), name, report)
+        place = report["pairs_per_s"], differences[name] or floor
+        _mark(axis, place, name, report)
         if flips := report["accuracy"]["verdict_flips"]:
-            place = report["pairs_per_s"], differences[name] or floor
             words = f"{flips} flipped"
             axis.annotate(words, place, xytext=(5, -9), textcoords="offset points", color=INVALID)
     axis.set_yscale("log")

@@ -174,8 +174,7 @@ def _beyond(figures, precision):
 
 
 def _largest_difference(first, second, inputs):
-    outputs = (session_of(data).run(["pair_logits"], inputs)[0] for data in (first, second))
-    one, other = outputs
+    one, other = (session_of(data).run(["pair_logits"], inputs)[0] for data in (first, second))
     return float(np.abs(one - other).max())
 
 

@@ -97,18 +97,17 @@ def official_distance(network, folder):
     return epe(flow_of_any_size(flow_step(network), *(i[..., ::-1] for i in images)), theirs, known)
 
 
-def teacher_distance(network, pairs, batch_size=8):
+def teacher_distance(step, pairs, batch_size=8):
     """Return how far a network is from its teacher on pairs it was not taught.
 
     Args:
-        network: a `PWCNet`, `channels_last`.
+        step: from `flow_step`, of the network.
         pairs: a `TeacherPairs`.
         batch_size: pairs at once.
 
     Returns:
         dict: `epe` and `epe_of_zero_flow`, mean over the pairs in px, at a quarter of their size.
     """
-    step = flow_step(network)
     count, height, width = pairs.flow.shape[:3]
     teacher = pairs.flow.astype(np.float32).reshape(count, height // 4, 4, width // 4, 4, 2).mean((2, 4))
     frames = pairs.frames.astype(np.float32)

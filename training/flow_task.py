@@ -6,6 +6,7 @@ import numpy as np
 
 from flowtell import InputError
 from flowtell.training.flow_batches import FlowBatches, TeacherPairs
+from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_loss import epe, multiscale_loss
 from flowtell.training.flow_quality import teacher_distance
 from flowtell.training.flow_source import FLOW_DESCRIPTION_NAME, load_flow_network
@@ -74,6 +75,8 @@ class FlowTask:
         count = -(-settings.validation_pairs // _VALIDATION_BATCH)
         self._held_out = [held_out.batch(step) for step in range(count)]
         self._judged = judged
+        # compiled once: validations put their averages into the same variables
+        self._flow_step = flow_step(fresh)
 
     def batch(self, step):
         """Return the batch of a step, without sample weights."""
@@ -90,7 +93,7 @@ class FlowTask:
         ]
         figures = {"val_epe": float(np.mean(errors))}
         if self._judged is not None:
-            distance = teacher_distance(self.model.network, self._judged, _VALIDATION_BATCH)
+            distance = teacher_distance(self._flow_step, self._judged, _VALIDATION_BATCH)
             figures["val_teacher_epe"] = distance["epe"]
         return figures
 

@@ -11,7 +11,14 @@ from flowtell.training.labels import identity_folds, identity_groups
 from flowtell.training.linear_head import fit_linear_head
 from flowtell.training.metrics import auc
 
-__all__ = ["choose_penalty", "clip_features", "fit_videos", "held_out_choices", "held_out_logits"]
+__all__ = [
+    "choose_penalty",
+    "clip_features",
+    "fit_videos",
+    "held_out_choices",
+    "held_out_logits",
+    "people_left_out",
+]
 
 _BATCH = 32
 _INNER_FOLDS = 5
@@ -107,16 +114,13 @@ def held_out_logits(features, videos, penalties, more=None, keep=None, judged=No
         (position to the logits of its clips, group of people to the penalty chosen without it).
     """
     labels = [v.label for v in videos]
-    groups = np.asarray(identity_groups(videos))
     logits, chosen = {}, {}
-    for group in np.unique(groups):
-        train = np.flatnonzero(groups != group).tolist()
+    for group, train, left_out in people_left_out(videos):
         train = keep(train) if keep else train
         penalty = choose_penalty(features, videos, train, penalties, more)
         head = fit_videos(features, labels, train, penalty, more and more(train))
-        chosen[int(group)] = penalty
-        for position in np.flatnonzero(groups == group).tolist():
-            logits[position] = head((judged or features)[position])
+        chosen[group] = penalty
+        logits |= {position: head((judged or features)[position]) for position in left_out}
     return logits, chosen
 
 
@@ -132,17 +136,21 @@ def held_out_choices(settings, videos, penalties):
         (position to the logits of its clips, group of people to the (name, penalty) chosen without it).
     """
     labels = [v.label for v in videos]
-    groups = np.asarray(identity_groups(videos))
     candidates = [(name, p) for name in settings for p in sorted(penalties, reverse=True)]
     logits, chosen = {}, {}
-    for group in np.unique(groups):
-        train = np.flatnonzero(groups != group).tolist()
+    for group, train, left_out in people_left_out(videos):
         best = max(candidates, key=lambda c, of=train: _inner_auc(settings[c[0]], videos, of, c[1]))
         head = fit_videos(settings[best[0]], labels, train, best[1])
-        chosen[int(group)] = best
-        for position in np.flatnonzero(groups == group).tolist():
-            logits[position] = head(settings[best[0]][position])
+        chosen[group] = best
+        logits |= {position: head(settings[best[0]][position]) for position in left_out}
     return logits, chosen
+
+
+def people_left_out(videos):
+    """Yield each group of people who share a video as (group, positions without it, its own positions)."""
+    groups = np.asarray(identity_groups(videos))
+    for group in np.unique(groups):
+        yield int(group), np.flatnonzero(groups != group).tolist(), np.flatnonzero(groups == group).tolist()
 
 
 def _file_score(logits):

@@ -13,7 +13,7 @@ from flowtell.training.comparison import gain, ranking_figures
 from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled_dis_features
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_batches import TeacherPairs
-from flowtell.training.flow_features import feature_step
+from flowtell.training.flow_features import feature_step, flow_step
 from flowtell.training.flow_quality import middlebury_errors, official_distance, teacher_distance
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.flow_task import train_flow
@@ -58,6 +58,12 @@ def _flow_fit(**changes):
     return replace(FlowSettings().fit, **changes)
 
 
+def _taught(translation_px, **changes):
+    """Return the settings of a run in which half of the examples are the teacher's."""
+    motion = MotionConfig(size_px=192, translation_px=translation_px)
+    return FlowSettings(_flow_fit(batch_size=4, **changes), robust=True, teacher_share=0.5, motion=motion)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings of every stage.
@@ -86,20 +92,10 @@ class Recipe:
         )
     )
     finetune: FlowSettings = field(
-        default_factory=lambda: FlowSettings(
-            _flow_fit(steps=1200, epoch_steps=100, batch_size=4, learning_rate=2e-4, seed=1),
-            robust=True,
-            teacher_share=0.5,
-            motion=MotionConfig(size_px=192, translation_px=12),
-        )
+        default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
     refine: FlowSettings = field(
-        default_factory=lambda: FlowSettings(
-            _flow_fit(steps=2200, epoch_steps=275, batch_size=4, learning_rate=3e-4, seed=2),
-            robust=True,
-            teacher_share=0.5,
-            motion=MotionConfig(size_px=192, translation_px=14),
-        )
+        default_factory=lambda: _taught(14, steps=2200, epoch_steps=275, learning_rate=3e-4, seed=2)
     )
     classifier: ClassifierSettings = field(
         default_factory=lambda: ClassifierSettings(
@@ -269,9 +265,8 @@ def flow_figures(recipe, folder, middlebury=None):
     """
     folder = Path(folder)
     network = load_flow_network(folder / FLOW_NAME)
-    figures = {
-        "held_out_faces_px": teacher_distance(network, TeacherPairs.load(folder / JUDGED_TEACHER_NAME))
-    }
+    judged = TeacherPairs.load(folder / JUDGED_TEACHER_NAME)
+    figures = {"held_out_faces_px": teacher_distance(flow_step(network), judged)}
     if middlebury:
         figures["middlebury"] = middlebury_errors(network, middlebury)
         sintel = Path(middlebury) / "sintel_frame_0010"

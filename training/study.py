@@ -15,7 +15,7 @@ from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.labels import identity_groups
 from flowtell.training.linear_head import fit_linear_head
-from flowtell.training.linear_judge import clip_features, held_out_choices, held_out_logits
+from flowtell.training.linear_judge import clip_features, held_out_choices, held_out_logits, people_left_out
 from flowtell.training.metrics import auc
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_set import write_pseudo_set
@@ -274,12 +274,11 @@ def _with_pseudo_fakes(recipe, features, flow):
     own = features.own
     added = held_out_logits(own, videos, recipe.penalties, more=examples)[0]
     yield "pseudo-fakes", "added to the videos", added
-    groups = np.asarray(identity_groups(videos))
     for penalty in recipe.penalties:
         alone = {}
-        for group in np.unique(groups):
-            head = fit_linear_head(*examples(np.flatnonzero(groups != group).tolist()), penalty)
-            alone |= {p: head(own[p]) for p in np.flatnonzero(groups == group).tolist()}
+        for _, train, left_out in people_left_out(videos):
+            head = fit_linear_head(*examples(train), penalty)
+            alone |= {p: head(own[p]) for p in left_out}
         yield "pseudo-fakes", "instead of manipulated videos", alone
 
 

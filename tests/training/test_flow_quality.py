@@ -5,6 +5,7 @@ import pytest
 
 from flowtell import InputError
 from flowtell.training.flow_batches import TeacherPairs
+from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_loss import epe
 from flowtell.training.flow_quality import (
     flow_of_any_size,
@@ -66,9 +67,8 @@ def test_a_network_that_sees_no_motion_is_as_far_as_the_official_flow_is_long(de
 def test_a_still_teacher_is_at_the_distance_of_the_flow():
     network = build_flow_network("tiny")
     frames = np.random.default_rng(0).integers(0, 256, (3, 2, 64, 64, 3)).astype(np.uint8)
-    figures = teacher_distance(
-        network, TeacherPairs(frames, np.zeros((3, 64, 64, 2), np.float16)), batch_size=2
-    )
+    still = TeacherPairs(frames, np.zeros((3, 64, 64, 2), np.float16))
+    figures = teacher_distance(flow_step(network), still, batch_size=2)
     flow = np.array(network(*frames.astype(np.float32).swapaxes(0, 1))[-1]) * 20
     assert figures["epe"] == pytest.approx(np.linalg.norm(flow, axis=-1).mean(), rel=1e-3)
     assert figures["epe_of_zero_flow"] == 0
