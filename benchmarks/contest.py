@@ -6,7 +6,7 @@ import numpy as np
 
 from flowtell.benchmarks.accuracy import LIMITS
 from flowtell.benchmarks.calibration import GEMM_SIZES, gemm
-from flowtell.benchmarks.contenders import CONTENDERS, MissingError, load_contender
+from flowtell.benchmarks.contenders import CONTENDERS, OURS, MissingError, load_contender
 from flowtell.benchmarks.statistics import interleaved_timings
 
 __all__ = ["Entry", "contest"]
@@ -20,6 +20,7 @@ class Entry:
         name: what it is called.
         summary: what it does.
         same_output: whether it had to give the first contender's outputs.
+        ours: whether it is the engine.
         missing: why it did not run; None where it did.
         largest_difference: of a logit, from the first contender's; None where it did not run.
         median_ms: of a turn, in which it judges every clip once; None where it was not timed.
@@ -30,6 +31,7 @@ class Entry:
     name: str
     summary: str
     same_output: bool
+    ours: bool = False
     missing: str | None = None
     largest_difference: float | None = None
     median_ms: float | None = None
@@ -70,7 +72,7 @@ def contest(arena, clips, runs, names=CONTENDERS, progress=lambda words: None):
     wanted = None
     for name in names:
         module = load_contender(name)
-        about = (module.NAME, module.SUMMARY, module.SAME_OUTPUT)
+        about = (module.NAME, module.SUMMARY, module.SAME_OUTPUT, name in OURS)
         progress(f"{module.NAME}: opening")
         try:
             judge = module.open_contender(arena)

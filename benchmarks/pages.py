@@ -13,7 +13,7 @@ def contest_picture(entries):
     """Return a PNG, as bytes, of a contest: pairs a second, the fastest on top, with quartiles.
 
     Args:
-        entries: `contest.Entry` of each contender, the first of them ours.
+        entries: `contest.Entry` of each contender.
     """
     ran = sorted((e for e in entries if e.pairs_per_s), key=lambda e: e.pairs_per_s)
     pyplot = pyplot_without_screen()
@@ -21,7 +21,7 @@ def contest_picture(entries):
     for place, entry in enumerate(ran):
         slow, fast = entry.pairs_per_s_quartiles
         spread = [[entry.pairs_per_s - slow], [fast - entry.pairs_per_s]]
-        colour = VALID if entry is entries[0] else OTHER
+        colour = VALID if entry.ours else OTHER
         hatch = None if entry.same_output else "///"
         axis.barh(
             place, entry.pairs_per_s, xerr=spread, color=colour, hatch=hatch, edgecolor="white", height=0.7

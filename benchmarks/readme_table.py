@@ -55,7 +55,7 @@ def table_of(contest, reports, card):
     ran = [entry for entry in entries if entry.pairs_per_s is not None]
     for entry in sorted(ran, key=lambda entry: -entry.pairs_per_s):
         slow, fast = entry.pairs_per_s_quartiles
-        name = f"**{entry.name}**" if entry is ours else entry.name
+        name = f"**{entry.name}**" if entry.ours else entry.name
         same = entry.same_output
         lines.append(
             f"| {name} | {entry.pairs_per_s:.1f} ({slow:.1f} to {fast:.1f}) | "

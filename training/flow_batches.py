@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from flowtell.training.synthetic_flow import FlowPair, synthetic_pair
@@ -33,17 +34,39 @@ class TeacherPairs:
         with np.load(Path(path), allow_pickle=False) as arrays:
             return cls(arrays["frames"], arrays["flow"])
 
-    def draw(self, size_px, rng):
-        """Return one `FlowPair` of `size_px`: a random crop, mirrored half of the time (which mirrors u)."""
+    def draw(self, size_px, rng, zoom=1.0, shift_px=0):
+        """Return one `FlowPair` of `size_px`: a random crop, mirrored half of the time (which mirrors u).
+
+        Args:
+            size_px: side of the crop.
+            rng: a `numpy.random.Generator`.
+            zoom: the frames are scaled by a factor between this and its inverse, and their motion with them.
+            shift_px: in half of the draws the crop of frame 2 lies up to so many px beside that of frame 1,
+                which adds that motion.
+        """
         index = rng.integers(len(self.frames))
-        height, width = self.flow.shape[1:3]
-        y, x = rng.integers(0, height - size_px + 1), rng.integers(0, width - size_px + 1)
-        window = np.s_[y : y + size_px, x : x + size_px]
-        image1, image2 = (self.frames[index, k][window] for k in (0, 1))
-        flow = self.flow[index][window].astype(np.float32)
+        side = np.array(self.flow.shape[1:3])
+        factor = max(np.exp(rng.uniform(-1, 1) * np.log(zoom)), size_px / side.min())
+        n = min(round(size_px / factor), side.min())
+        first = rng.integers(0, side - n + 1)
+        second = first
+        if rng.random() < 0.5:
+            second = np.clip(first + rng.integers(-shift_px, shift_px + 1, 2), 0, side - n)
+        (y1, x1), (y2, x2) = first, second
+        image1 = self.frames[index, 0, y1 : y1 + n, x1 : x1 + n]
+        image2 = self.frames[index, 1, y2 : y2 + n, x2 : x2 + n]
+        flow = self.flow[index, y1 : y1 + n, x1 : x1 + n].astype(np.float32) - np.float32([x2 - x1, y2 - y1])
+        if n != size_px:
+            image1, image2, flow = (_resized(array, size_px) for array in (image1, image2, flow))
+            flow = flow * np.float32(size_px / n)
         if rng.random() < 0.5:
             image1, image2, flow = image1[:, ::-1], image2[:, ::-1], flow[:, ::-1] * np.float32([-1, 1])
         return FlowPair(image1, image2, flow)
+
+
+def _resized(array, size_px):
+    method = cv2.INTER_AREA if size_px < len(array) else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(array), (size_px, size_px), interpolation=method)
 
 
 class FlowBatches:
@@ -56,12 +79,24 @@ class FlowBatches:
         seed: of the random numbers.
         teacher: a `TeacherPairs`, or None.
         teacher_share: share of the examples that come from the teacher.
+        teacher_zoom, teacher_shift_px: see `TeacherPairs.draw`.
     """
 
-    def __init__(self, textures, motion, batch_size, seed, teacher=None, teacher_share=0.0):
+    def __init__(
+        self,
+        textures,
+        motion,
+        batch_size,
+        seed,
+        teacher=None,
+        teacher_share=0.0,
+        teacher_zoom=1.0,
+        teacher_shift_px=0,
+    ):
         self.textures, self.motion = textures, motion
         self.batch_size, self.seed = batch_size, seed
         self.teacher, self.teacher_share = teacher, teacher_share
+        self.teacher_zoom, self.teacher_shift_px = teacher_zoom, teacher_shift_px
 
     def batch(self, step):
         """Return `((image1, image2), target)` of a step.
@@ -79,5 +114,5 @@ class FlowBatches:
 
     def _draw(self, rng):
         if self.teacher is not None and rng.random() < self.teacher_share:
-            return self.teacher.draw(self.motion.size_px, rng)
+            return self.teacher.draw(self.motion.size_px, rng, self.teacher_zoom, self.teacher_shift_px)
         return synthetic_pair(self.textures, self.motion, rng)

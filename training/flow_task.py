@@ -69,6 +69,8 @@ class FlowTask:
             fit_settings.seed,
             teacher,
             settings.teacher_share,
+            settings.teacher_zoom,
+            settings.teacher_shift_px,
         )
         # Seeds are entropy for a generator: a second number keeps these pairs apart from every batch.
         held_out = FlowBatches(textures, settings.motion, _VALIDATION_BATCH, (fit_settings.seed, 1))

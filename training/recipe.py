@@ -58,10 +58,16 @@ def _flow_fit(**changes):
     return replace(FlowSettings().fit, **changes)
 
 
-def _taught(translation_px, **changes):
-    """Return the settings of a run in which half of the examples are the teacher's."""
-    motion = MotionConfig(size_px=192, translation_px=translation_px)
-    return FlowSettings(_flow_fit(batch_size=4, **changes), robust=True, teacher_share=0.5, motion=motion)
+def _taught(translation_px, share=0.5, robust=True, zoom=1.0, shift_px=0, **changes):
+    """Return the settings of a run in which a share of the examples is the teacher's."""
+    return FlowSettings(
+        _flow_fit(batch_size=4, **changes),
+        robust=robust,
+        teacher_share=share,
+        teacher_zoom=zoom,
+        teacher_shift_px=shift_px,
+        motion=MotionConfig(size_px=192, translation_px=translation_px),
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,9 @@ class Recipe:
         default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
     refine: FlowSettings = field(
-        default_factory=lambda: _taught(14, steps=2200, epoch_steps=275, learning_rate=3e-4, seed=2)
+        default_factory=lambda: _taught(
+            14, 0.8, False, 1.4, 8, steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2
+        )
     )
     classifier: ClassifierSettings = field(
         default_factory=lambda: ClassifierSettings(

@@ -87,6 +87,7 @@ class FlowSettings:
         network: one of `FLOW_PRESETS`: full, small, tiny.
         robust: whether to use the robust loss (fine-tuning).
         teacher_share: share of the examples taken from a teacher's pairs.
+        teacher_zoom, teacher_shift_px: how the motion in these is varied, see `TeacherPairs.draw`.
         validation_pairs: synthetic pairs, never trained on, that the end-point error is measured on.
         motion: size and motion of the synthetic pairs.
     """
@@ -106,6 +107,8 @@ class FlowSettings:
     network: str = "small"
     robust: bool = False
     teacher_share: float = 0.0
+    teacher_zoom: float = 1.0
+    teacher_shift_px: int = 0
     validation_pairs: int = 16
     motion: MotionConfig = field(default_factory=MotionConfig)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-__all__ = ["CONTENDERS", "Arena", "MissingError", "load_contender", "mean_output"]
+__all__ = ["CONTENDERS", "OURS", "Arena", "MissingError", "engine_judge", "load_contender", "mean_output"]
 
 CONTENDERS = (
     "flowtell_cpu",
+    "flowtell_openvino",
     "keras_pairs",
     "keras_clips",
     "tensorflow_xla",
@@ -25,7 +26,10 @@ CONTENDERS = (
     "dis_flow",
     "mesonet",
 )
-"""Modules of this package; the first is ours, which the others are compared with."""
+"""Modules of this package; the first is the engine, which the others are compared with."""
+
+OURS = ("flowtell_cpu", "flowtell_openvino")
+"""Those that are the engine."""
 
 
 class MissingError(Exception):
@@ -64,6 +68,30 @@ class Arena:
 def load_contender(name):
     """Return the module of a contender, one of `CONTENDERS`."""
     return importlib.import_module(f"flowtell.benchmarks.contenders.{name}")
+
+
+def engine_judge(arena, provider):
+    """Return the judging function of the engine on a provider, in float32.
+
+    Raises:
+        MissingError: what the provider needs is not installed.
+    """
+    import numpy as np
+
+    import flowtell
+
+    try:
+        detector = flowtell.Detector.open(arena.bundle, provider=provider, threads=arena.threads)
+    except flowtell.ProviderError as error:
+        raise MissingError(str(error)) from error
+
+    def judge(clips):
+        scores = detector.score_clips(np.stack(clips))
+        return [
+            np.append(pairs, clip) for pairs, clip in zip(scores.pair_logits, scores.clip_logits, strict=True)
+        ]
+
+    return judge
 
 
 def mean_output(pair_logits):

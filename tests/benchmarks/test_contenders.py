@@ -34,7 +34,7 @@ def test_contenders_that_must_agree_do(tiny_bundle, clips):
     """One that is not installed is named with what it lacks; here MesoNet, whose weights nobody gave."""
     entries, best_gemm = contest(Arena(tiny_bundle, 1), clips[:1], runs=1)
     found = dict(zip(CONTENDERS, entries, strict=True))
-    for name in ("keras_pairs", "keras_clips", "tensorflow_xla", "onnxruntime_plain"):
+    for name in ("flowtell_openvino", "keras_pairs", "keras_clips", "tensorflow_xla", "onnxruntime_plain"):
         assert found[name].largest_difference <= TOLERANCES["parity_logit"].value, name
     assert all(not entry.is_wrong for entry in entries)
     assert all(entry.pairs_per_s > 0 for entry in entries if not entry.missing)

@@ -59,3 +59,33 @@ def test_a_mirrored_teacher_pair_mirrors_u():
     teacher = TeacherPairs(rng.integers(0, 256, (1, 2, 64, 64, 3)).astype(np.uint8), flow)
     seen = {tuple(teacher.draw(64, rng).flow[0, 0].tolist()) for _ in range(20)}
     assert seen == {(3.0, 2.0), (-3.0, 2.0)}
+
+
+@pytest.fixture
+def moved_teacher():
+    """A pair of which frame 2 is frame 1 moved by (3, 2) px, as its flow says."""
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (80, 80, 3)).astype(np.uint8), (0, 0), 3)
+    moved = np.roll(picture, (2, 3), axis=(0, 1))
+    flow = np.broadcast_to(np.float16([3, 2]), (1, 80, 80, 2))
+    return TeacherPairs(np.stack([picture, moved])[None], flow)
+
+
+def _looked_up(pair):
+    y, x = np.mgrid[: len(pair.flow), : len(pair.flow)].astype(np.float32)
+    found = cv2.remap(pair.image2, x + pair.flow[..., 0], y + pair.flow[..., 1], cv2.INTER_LINEAR)
+    return found[16:-16, 16:-16].astype(float), pair.image1[16:-16, 16:-16].astype(float)
+
+
+@pytest.mark.parametrize(("zoom", "shift_px"), [(1.0, 6), (1.4, 0), (1.4, 6)])
+def test_the_flow_of_a_varied_teacher_pair_still_leads_from_frame_to_frame(moved_teacher, zoom, shift_px):
+    rng = np.random.default_rng(1)
+    motions = set()
+    for _ in range(20):
+        pair = moved_teacher.draw(64, rng, zoom, shift_px)
+        assert pair.image1.shape == pair.image2.shape == (64, 64, 3)
+        found, wanted = _looked_up(pair)
+        # Resampling blurs by a few grey levels; a flow that is off by a pixel costs over ten.
+        assert np.abs(found - wanted).mean() < 2
+        motions.add(tuple(np.round(np.abs(pair.flow[32, 32]), 2).tolist()))
+    assert len(motions) > 5
