@@ -27,7 +27,7 @@ class LinearHead:
         return np.asarray(features, np.float64) @ self.weights + self.bias
 
 
-def fit_linear_head(features, labels, penalty, importance=None):
+def fit_linear_head(features, labels, penalty, importance=None, offsets=0.0):
     """Fit logistic regression with an L2 penalty by Newton's method.
 
     Features are brought to zero mean and unit variance first, so that the penalty means the same for all.
@@ -39,6 +39,7 @@ def fit_linear_head(features, labels, penalty, importance=None):
         penalty: of half the squared norm of the weights, in units of the mean loss of an example and for each
             feature: of twice as many features, each may weigh half as much.
         importance: `[N]`, how much an example counts within its class; None: all alike.
+        offsets: float `[N, D]`, what is taken from the features once they have given the variance.
 
     Returns:
         a `LinearHead`.
@@ -56,6 +57,8 @@ def fit_linear_head(features, labels, penalty, importance=None):
     deviation = np.sqrt(share @ (x - mean) ** 2)
     # A feature that never fires in training says nothing; a tiny divisor would make it shout in use.
     deviation = np.where(deviation > 1e-6 * max(deviation.max(), 1e-12), deviation, np.inf)
+    x = x - offsets
+    mean = share @ x
     # The weights are a sum of examples, whatever the penalty, so it is enough to look among those.
     coordinates, basis = _span((x - mean) / deviation)
     scaled = np.concatenate([coordinates, np.ones((len(x), 1))], axis=1)

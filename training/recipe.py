@@ -247,7 +247,7 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
     features = {
         p: pooled_dis_features(prepared, p, classifier, step, recipe.contender_pairs) for p in positions
     }
-    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES)
+    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES, centred=False)
     scores = {
         "vgg16_of_dis": np.asarray([logits[p].mean() for p in positions]),
         "frame_rate": frame_rate_scores([videos[n].path for n in prepared.numbers]),
@@ -290,7 +290,7 @@ def fit_final(recipe, folder, imagenet_path):
     rms = scale_activations(classifier, list(features.values()))
     features = {p: f / rms for p, f in features.items()}
     penalty = choose_penalty(features, videos, everything, recipe.penalties)
-    set_linear_head(classifier, fit_videos(features, [v.label for v in videos], everything, penalty))
+    set_linear_head(classifier, fit_videos(features, videos, everything, penalty))
     target = Path(folder) / CLASSIFIER_NAME
     target.mkdir(exist_ok=True)
     classifier.save_weights(target / "classifier.weights.h5")

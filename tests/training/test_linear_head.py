@@ -8,8 +8,10 @@ from flowtell.training.linear_head import LinearHead, fit_linear_head, set_linea
 from flowtell.training.linear_judge import (
     choose_penalty,
     clip_features,
+    fit_videos,
     held_out_choices,
     held_out_logits,
+    people_offsets,
 )
 from flowtell.training.models import ClassifierConfig, build_classifier
 
@@ -136,3 +138,36 @@ def test_of_equal_settings_the_first_is_chosen():
     features = {p: np.full((1, 3), float(v.label)) for p, v in enumerate(videos)}
     chosen = held_out_choices({"first": features, "second": features}, videos, (1e-3, 1e-1))[1]
     assert set(chosen.values()) == {("first", 1e-1)}
+
+
+def test_the_offsets_of_people_bring_them_to_one_middle():
+    rng = np.random.default_rng(6)
+    videos = [*videos_of(3), LabelledVideo("alone.mp4", 0, frozenset(["alone"]), "real")]
+    features = {p: rng.normal(size=(2, 4)) + 100 * (p // 2) for p in range(7)}
+    inside = [0, 1, 2, 3, 6]
+    offsets = people_offsets(features | {4: np.full((2, 4), np.nan)}, videos, inside)
+    assert sorted(offsets) == inside
+    middles = [np.mean([features[q].mean(axis=0) - offsets[q] for q in (p, p + 1)], axis=0) for p in (0, 2)]
+    assert middles[0] == pytest.approx(middles[1])
+    assert (offsets[0] == offsets[1]).all()
+    # Of somebody without a fake nobody knows what is theirs and what is genuine.
+    assert not offsets[6].any()
+
+
+def test_a_head_learns_what_fakes_share_and_not_who_is_in_them():
+    """The second feature is where somebody comes from; those of one place are in many more fakes."""
+    videos = [
+        LabelledVideo(f"{n}-{k}.mp4", int(k > 0), frozenset([str(n)]), "swap" if k else "real")
+        for n in range(4)
+        for k in range(2 if n < 2 else 6)
+    ]
+    features = {
+        p: np.array([[v.label + noise, int(min(v.identities)) >= 2] for noise in (-1.0, 1.0)])
+        for p, v in enumerate(videos)
+    }
+    as_they_are, centred = (
+        fit_videos(features, videos, list(features), 1e-3, centred=c).weights for c in (False, True)
+    )
+    assert as_they_are[1] > 0.2 * as_they_are[0] > 0
+    assert centred[0] > 0
+    assert centred[1] == pytest.approx(0, abs=1e-9)
