@@ -15,8 +15,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 STAGES = ("clips", "teacher", "flow", "features", "quality", "contenders", "study", "final", "bundle")
@@ -73,11 +74,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _clips(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
     from flowtell.training.prepare import dropped_lines
     from flowtell.training.recipe import prepare_videos
 
-    with _capture_bundle() as folder:
-        prepared = prepare_videos(recipe, videos, folder, args.run)
+    with _capture_bundle() as folder, ItemBar(sys.stderr, "clips", len(videos)) as bar:
+        prepared = prepare_videos(recipe, videos, folder, args.run, bar)
     for line in dropped_lines(prepared):
         print(line)
 
@@ -90,6 +92,7 @@ def _teacher(recipe, videos, args):
 
 
 def _flow(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
     from flowtell.training.recipe import train_flow_network
 
     if args.flow_from:
@@ -104,14 +107,22 @@ def _flow(recipe, videos, args):
         if not (start / "model.json").exists():
             bundle = args.refine_from
             write_model_folder(start, keras_from_bundle(bundle), *facts_from_bundle(bundle))
-    train_flow_network(recipe, videos, args.run, start)
+    with ExitStack() as bars:
+        train_flow_network(
+            recipe,
+            videos,
+            args.run,
+            start,
+            lambda name, steps: bars.enter_context(ItemBar(sys.stderr, name, steps)),
+        )
 
 
 def _features(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
     from flowtell.training.recipe import compute_flow
 
-    with _capture_bundle() as folder:
-        compute_flow(recipe, videos, folder, args.run, args.flow_from)
+    with _capture_bundle() as folder, ItemBar(sys.stderr, "flow", len(videos)) as bar:
+        compute_flow(recipe, videos, folder, args.run, args.flow_from, bar)
 
 
 def _quality(recipe, videos, args):

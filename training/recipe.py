@@ -118,13 +118,13 @@ class Recipe:
     judged_pairs: int = 20
 
 
-def prepare_videos(recipe, videos, bundle, folder):
-    """Cut the face clips; returns the `PreparedSet`."""
+def prepare_videos(recipe, videos, bundle, folder, progress=None):
+    """Cut the face clips; returns the `PreparedSet`. For `progress` see `prepare`."""
     settings = PrepareSettings(recipe.clips_per_file)
-    return prepare(videos, Path(folder) / PREPARED_NAME, bundle, None, settings)
+    return prepare(videos, Path(folder) / PREPARED_NAME, bundle, None, settings, progress)
 
 
-def compute_flow(recipe, videos, bundle, folder, flow=None):
+def compute_flow(recipe, videos, bundle, folder, flow=None, progress=None):
     """Compute the flow of the clips that are judged; returns their `PreparedSet`.
 
     Args:
@@ -133,13 +133,14 @@ def compute_flow(recipe, videos, bundle, folder, flow=None):
         bundle: which found and cropped the faces.
         folder: of the run.
         flow: whose flow it is, see `open_flow_source`; None for the network trained in `folder`.
+        progress: see `prepare`.
     """
     folder = Path(folder)
     target = folder / JUDGED_NAME
     if not (target / "clips").exists():
         thinned(PreparedSet.open(folder / PREPARED_NAME), recipe.judged_clips, target)
     settings = PrepareSettings(recipe.judged_clips)
-    return prepare(videos, target, bundle, flow or folder / FLOW_NAME, settings)
+    return prepare(videos, target, bundle, flow or folder / FLOW_NAME, settings, progress)
 
 
 def write_teacher_sets(recipe, folder):
@@ -170,7 +171,7 @@ def write_teacher_sets(recipe, folder):
             write_teacher_pairs(np.stack(pairs[test]), folder / name)
 
 
-def train_flow_network(recipe, videos, folder, start=None):
+def train_flow_network(recipe, videos, folder, start=None, progress=None):
     """Train the flow network in three steps, the last into `flow/`, by what `write_teacher_sets` wrote.
 
     Args:
@@ -178,15 +179,21 @@ def train_flow_network(recipe, videos, folder, start=None):
         videos: list of `LabelledVideo`; their key frames are painted with.
         folder: of the run.
         start: folder of a flow network that is refined; None: the first two steps make it.
+        progress: from the name and the steps of each run to what is called with (step, a note) in it.
     """
     folder = Path(folder)
     paths = [v.path for v in videos]
     teacher, judged = folder / TEACHER_NAME, folder / JUDGED_TEACHER_NAME
+
+    def train(settings, name, teacher, start):
+        bar = progress and progress(name, settings.fit.last_step)
+        train_flow(settings, folder / name, paths, teacher, start, bar, judged)
+        return folder / name
+
     if start is None:
-        pretrained, start = folder / "flow-pretrain", folder / "flow-finetune"
-        train_flow(recipe.pretrain, pretrained, paths, judged=judged)
-        train_flow(recipe.finetune, start, paths, teacher, pretrained, judged=judged)
-    train_flow(recipe.refine, folder / FLOW_NAME, paths, teacher, start, judged=judged)
+        start = train(recipe.pretrain, "flow-pretrain", None, None)
+        start = train(recipe.finetune, "flow-finetune", teacher, start)
+    train(recipe.refine, FLOW_NAME, teacher, start)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):
