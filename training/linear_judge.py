@@ -74,7 +74,7 @@ def _middle(features, videos, positions):
     return np.mean([np.mean(m, axis=0) for m in means], axis=0)
 
 
-def fit_videos(features, videos, positions, penalty, more=None, centred=True):
+def fit_videos(features, videos, positions, penalty, more=None, centred=False):
     """Fit a head to videos, each of which counts alike, however many clips it has.
 
     Args:
@@ -105,7 +105,7 @@ def fit_videos(features, videos, positions, penalty, more=None, centred=True):
     return fit_linear_head(x, y, penalty, share, offsets)
 
 
-def choose_penalty(features, videos, positions, penalties, more=None, centred=True):
+def choose_penalty(features, videos, positions, penalties, more=None, centred=False):
     """Return the penalty that ranks files best in folds by identity within `positions`; of equals the larger.
 
     Args:
@@ -123,7 +123,7 @@ def choose_penalty(features, videos, positions, penalties, more=None, centred=Tr
     return max(reached, key=reached.get)
 
 
-def _inner_auc(features, videos, positions, penalty, more=None, centred=True):
+def _inner_auc(features, videos, positions, penalty, more=None, centred=False):
     """Return how well files within `positions` are ranked by heads fitted to the other people among them."""
     inside = [videos[p] for p in positions]
     folds = np.asarray(identity_folds(inside, min(_INNER_FOLDS, len(set(identity_groups(inside))))))
@@ -137,7 +137,7 @@ def _inner_auc(features, videos, positions, penalty, more=None, centred=True):
     return auc(scores, [videos[p].label for p in positions])
 
 
-def held_out_logits(features, videos, penalties, more=None, keep=None, judged=None, centred=True):
+def held_out_logits(features, videos, penalties, more=None, keep=None, judged=None, centred=False):
     """Judge every video by a head that was fitted, and its penalty chosen, without a person in it.
 
     Args:

@@ -79,7 +79,8 @@ class Recipe:
         judged_clips: of these, those whose flow is computed and judged.
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
-        refine: the same for longer, from the fine-tuned weights or from those of an earlier bundle.
+        refine: the same for longer and with larger motion, from the weights of an earlier bundle. Nearer to
+            the teacher and to ground truth, and of less use to the detector: no part of the default.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
         penalties: of the head, to choose from in folds by identity.
@@ -172,13 +173,13 @@ def write_teacher_sets(recipe, folder):
 
 
 def train_flow_network(recipe, videos, folder, start=None, progress=None):
-    """Train the flow network in three steps, the last into `flow/`, by what `write_teacher_sets` wrote.
+    """Train the flow network into `flow/`, by what `write_teacher_sets` wrote, in two steps or further.
 
     Args:
         recipe: a `Recipe`.
         videos: list of `LabelledVideo`; their key frames are painted with.
         folder: of the run.
-        start: folder of a flow network that is refined; None: the first two steps make it.
+        start: folder of a flow network that is refined; None: a new one is pretrained and fine-tuned.
         progress: from the name and the steps of each run to what is called with (step, a note) in it.
     """
     folder = Path(folder)
@@ -191,9 +192,10 @@ def train_flow_network(recipe, videos, folder, start=None, progress=None):
         return folder / name
 
     if start is None:
-        start = train(recipe.pretrain, "flow-pretrain", None, None)
-        start = train(recipe.finetune, "flow-finetune", teacher, start)
-    train(recipe.refine, FLOW_NAME, teacher, start)
+        pretrained = train(recipe.pretrain, "flow-pretrain", None, None)
+        train(recipe.finetune, FLOW_NAME, teacher, pretrained)
+    else:
+        train(recipe.refine, FLOW_NAME, teacher, start)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):
@@ -254,7 +256,7 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
     features = {
         p: pooled_dis_features(prepared, p, classifier, step, recipe.contender_pairs) for p in positions
     }
-    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES, centred=False)
+    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES)
     scores = {
         "vgg16_of_dis": np.asarray([logits[p].mean() for p in positions]),
         "frame_rate": frame_rate_scores([videos[n].path for n in prepared.numbers]),

@@ -198,7 +198,8 @@ def _of_the_head(recipe, features):
         return held_out_logits(of_clips, videos, penalties)[0]
 
     yield "flow image", recipe.classifier.encoding, judged(own)
-    yield "head", "people as they are", held_out_logits(own, videos, recipe.penalties, centred=False)[0]
+    centred = held_out_logits(own, videos, recipe.penalties, centred=True)[0]
+    yield "head", "people brought to one place", centred
     yield "head", "halves of the face apart", judged(features.halves_apart)
     yield "head", "mean over the map", judged(features.pooled)
     yield "VGG16's blocks", "5", judged(features.five_blocks)
