@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import flowtell
-from flowtell.benchmarks._arguments import positive
+from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.percentiles import queries_needed
 from flowtell.benchmarks.prices import cost_of_video
 from flowtell.benchmarks.scenarios import SCENARIOS, Load, run_round
@@ -225,7 +225,9 @@ def _report(words):
         description="Draw results of 'flowtell bench' as one self-contained page.",
     )
     parser.add_argument("results", nargs="+", type=Path, help="results, in the order in which to show them")
-    parser.add_argument("--out", type=Path, required=True, help="the page: a file that ends in .html or .png")
+    parser.add_argument(
+        "--out", type=new_file, required=True, help="the page: a file that ends in .html or .png"
+    )
     args = parser.parse_args(words)
     if args.out.suffix not in (".html", ".png"):
         parser.error(f"--out must end in .html or .png, and {args.out} does not")
@@ -269,7 +271,7 @@ def _parser():
     add(
         "--scenario", choices=SCENARIOS, required=True, help="as MLPerf defines them; a sample is a face clip"
     )
-    add("--out", type=Path, metavar="FILE", help="write the whole result there, as JSON")
+    add("--out", type=new_file, metavar="FILE", help="write the whole result there, as JSON")
     add(
         "--video",
         action="append",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import flowtell
-from flowtell.benchmarks._arguments import positive
+from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.contenders import CONTENDERS, Arena
 from flowtell.benchmarks.machine import machine_context
 from flowtell.training.run_folder import whole_file, write_json
@@ -109,6 +109,6 @@ def _parser():
     add("--threads", type=positive(int), metavar="N", help="cores that each may use (default: all)")
     add("--runs", type=positive(int), default=7, metavar="N", help="timed turns of each (default: 7)")
     add("--mesonet", type=Path, metavar="FILE", help="MesoNet's published weights, such as Meso4_DF.h5")
-    add("--out", type=Path, metavar="FILE", help="write the result there, as JSON")
-    add("--picture", type=Path, metavar="FILE", help="draw the result there, as PNG")
+    add("--out", type=new_file, metavar="FILE", help="write the result there, as JSON")
+    add("--picture", type=new_file, metavar="FILE", help="draw the result there, as PNG")
     return parser

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import flowtell
-from flowtell.benchmarks._arguments import positive
+from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.probe import Probes
 from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, Point, grid_of
@@ -43,7 +43,7 @@ def tune_main(words):
         help="largest difference of a logit from the cpu provider's in fp32 (default: 0.25); a verdict never "
         "flips",
     )
-    add("--out", type=Path, metavar="FILE", help="write the profile there, for flowtell detect --profile")
+    add("--out", type=new_file, metavar="FILE", help="write the profile there, for flowtell detect --profile")
     args = parser.parse_args(words)
     limits = Limits(args.max_drift, args.max_latency_ms, args.max_memory_mb)
     bundle = _bundle(args.bundle)
@@ -77,7 +77,7 @@ def sweep_main(words):
     )
     add = parser.add_argument
     add("--store", type=Path, required=True, metavar="FILE", help="JSON lines, one a setting; is added to")
-    add("--picture", type=Path, metavar="FILE", help="draw rate against latency there, as PNG")
+    add("--picture", type=new_file, metavar="FILE", help="draw rate against latency there, as PNG")
     add(
         "--profile",
         type=Path,

@@ -23,6 +23,7 @@ import numpy as np
 import flowtell
 from flowtell import samples
 from flowtell._frames import open_frames
+from flowtell.benchmarks._arguments import new_file
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import FRAMES_PER_S, cross, crowd, cut_together, write_scene
 from flowtell.benchmarks.statistics import quantile
@@ -206,7 +207,7 @@ def main(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("check", nargs="+", choices=CHECKS)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=new_file, required=True)
     parser.add_argument("--bundle", type=Path, default=flowtell.default_bundle_path(), metavar="DIR")
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of videos (default: the samples)")
     parser.add_argument("--files", type=int, default=300, help="files of the soak (default: 300)")

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import flowtell
+from flowtell.benchmarks._arguments import new_file
 from flowtell.benchmarks.calibration import best_gemm
 from flowtell.benchmarks.graph_cost import graph_cost
 from flowtell.benchmarks.machine import machine_context
@@ -85,13 +86,15 @@ def _arguments(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("video", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--out", type=Path, required=True, help="the result; a run goes on where it stopped")
+    parser.add_argument(
+        "--out", type=new_file, required=True, help="the result; a run goes on where it stopped"
+    )
     parser.add_argument("--files", type=int, metavar="N", help="only the first N videos")
     parser.add_argument(
         "--whole", type=int, default=0, metavar="N", help="judge the first N whole, and anytime besides"
     )
     parser.add_argument("--bundle", type=Path, default=flowtell.default_bundle_path(), metavar="DIR")
-    parser.add_argument("--picture", type=Path, help="draw the shares of the stages there")
+    parser.add_argument("--picture", type=new_file, help="draw the shares of the stages there")
     return parser.parse_args(argv)
 
 

@@ -84,6 +84,14 @@ def test_nothing_to_run_is_wrong_usage(option, capsys):
     assert "invalid number above 0 value: '0'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--out", "--picture"])
+def test_a_file_that_cannot_be_written_is_wrong_usage_before_anything_runs(option, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        contenders_main([option, str(tmp_path / "none" / "result")])
+    assert ended.value.code == 2
+    assert f"there is no folder '{tmp_path / 'none'}' to write 'result' into" in capsys.readouterr().err
+
+
 def test_the_command_prints_a_table_and_draws(tiny_bundle, tmp_path):
     command = [sys.executable, "-m", "flowtell", "bench", "contenders", str(tiny_bundle), "--pairs", "4"]
     command += ["--only", "mesonet", "--runs", "1", "--out", "out.json", "--picture", "out.png"]
