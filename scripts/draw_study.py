@@ -114,7 +114,7 @@ def draw_curve(curve: list[dict[str, Any]], path: Path) -> None:
 
 def draw_factors(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw what each setting is worth against the default, with its interval."""
-    figure, axes = _figure(7, 0.6 + 0.3 * len(rows))
+    figure, axes = _figure(9, 0.6 + 0.3 * len(rows))
     changes = rows[1:]
     values = [row["against_default"]["auc"] for row in changes]
     centre = [v["value"] for v in values]
