@@ -112,6 +112,13 @@ class FlowSettings:
     validation_pairs: int = 16
     motion: MotionConfig = field(default_factory=MotionConfig)
 
+    def __post_init__(self):
+        if self.teacher_zoom < 1 or self.teacher_shift_px < 0:
+            raise InputError(
+                "teacher_zoom must be at least 1 and teacher_shift_px at least 0, not "
+                f"{self.teacher_zoom} and {self.teacher_shift_px}"
+            )
+
 
 @dataclass(frozen=True)
 class ClassifierSettings:
