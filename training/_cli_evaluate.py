@@ -8,6 +8,7 @@ from pathlib import Path
 from flowtell import Bundle, InputError
 from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation import bundle_scorer, detector_report, judge_set, keras_scorer
+from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.models.model_folder import read_models, update_facts
@@ -38,7 +39,7 @@ def main(argv):
 
 
 def _flow_report(arguments):
-    errors = middlebury_errors(load_flow_network(arguments.model), arguments.flow_pairs)
+    errors = middlebury_errors(flow_step(load_flow_network(arguments.model)), arguments.flow_pairs)
     print(f"{'pair':24}{'EPE, px':>9}{'Fl-all, %':>11}")
     for name, row in errors.items():
         print(f"{name:24}{row['epe']:9.3f}{row['fl_all']:11.2f}")

@@ -47,7 +47,7 @@ class TeacherPairs:
         index = rng.integers(len(self.frames))
         side = np.array(self.flow.shape[1:3])
         factor = max(np.exp(rng.uniform(-1, 1) * np.log(zoom)), size_px / side.min())
-        n = min(round(size_px / factor), side.min())
+        n = round(size_px / factor)
         first = rng.integers(0, side - n + 1)
         second = first
         if rng.random() < 0.5:

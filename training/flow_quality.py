@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from flowtell import InputError
-from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_loss import epe, fl_all
 
 __all__ = ["flow_of_any_size", "middlebury_errors", "official_distance", "read_flo", "teacher_distance"]
@@ -57,13 +56,16 @@ def flow_of_any_size(step, image1, image2):
     return cv2.resize(quarter, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)[:height, :width]
 
 
-def middlebury_errors(network, folder):
+def middlebury_errors(step, folder):
     """Return `epe` in px and `fl_all` in % of each pair: a folder of frame10.png, frame11.png, flow10.flo.
+
+    Args:
+        step: from `flow_step`, of the network.
+        folder: of the pairs' folders.
 
     Raises:
         InputError: there is no such folder.
     """
-    step = flow_step(network)
     errors = {}
     for truth_path in sorted(Path(folder).glob("*/flow10.flo")):
         images = [cv2.imread(str(truth_path.with_name(f"frame1{k}.png"))) for k in (0, 1)]
@@ -78,11 +80,11 @@ def middlebury_errors(network, folder):
     return errors
 
 
-def official_distance(network, folder):
+def official_distance(step, folder):
     """Return how far a network is from the authors' own PWC-Net, mean end-point error in px.
 
     Args:
-        network: a `PWCNet`, `channels_last`.
+        step: from `flow_step`, of the network.
         folder: of `frame_0010.png`, `frame_0011.png` and `official_pwcnet_flow.flo`, a pair of MPI Sintel.
 
     Raises:
@@ -94,7 +96,7 @@ def official_distance(network, folder):
     images = [cv2.imread(str(folder / f"frame_001{k}.png")) for k in (0, 1)]
     if any(image is None for image in images):
         raise FileNotFoundError(f"'{folder}' lacks frame_0010.png or frame_0011.png")
-    return epe(flow_of_any_size(flow_step(network), *(i[..., ::-1] for i in images)), theirs, known)
+    return epe(flow_of_any_size(step, *(i[..., ::-1] for i in images)), theirs, known)
 
 
 def teacher_distance(step, pairs, batch_size=8):

@@ -58,16 +58,10 @@ def _flow_fit(**changes):
     return replace(FlowSettings().fit, **changes)
 
 
-def _taught(translation_px, share=0.5, robust=True, zoom=1.0, shift_px=0, **changes):
-    """Return the settings of a run in which a share of the examples is the teacher's."""
-    return FlowSettings(
-        _flow_fit(batch_size=4, **changes),
-        robust=robust,
-        teacher_share=share,
-        teacher_zoom=zoom,
-        teacher_shift_px=shift_px,
-        motion=MotionConfig(size_px=192, translation_px=translation_px),
-    )
+def _taught(translation_px, **changes):
+    """Return the settings of a run in which half of the examples are the teacher's."""
+    motion = MotionConfig(size_px=192, translation_px=translation_px)
+    return FlowSettings(_flow_fit(batch_size=4, **changes), robust=True, teacher_share=0.5, motion=motion)
 
 
 @dataclass(frozen=True)
@@ -102,8 +96,12 @@ class Recipe:
         default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
     refine: FlowSettings = field(
-        default_factory=lambda: _taught(
-            14, 0.8, False, 1.4, 8, steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2
+        default_factory=lambda: replace(
+            _taught(14, steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2),
+            robust=False,
+            teacher_share=0.8,
+            teacher_zoom=1.4,
+            teacher_shift_px=8,
         )
     )
     classifier: ClassifierSettings = field(
@@ -281,14 +279,14 @@ def flow_figures(recipe, folder, middlebury=None):
             `official_distance` beside them; None leaves them out.
     """
     folder = Path(folder)
-    network = load_flow_network(folder / FLOW_NAME)
+    step = flow_step(load_flow_network(folder / FLOW_NAME))
     judged = TeacherPairs.load(folder / JUDGED_TEACHER_NAME)
-    figures = {"held_out_faces_px": teacher_distance(flow_step(network), judged)}
+    figures = {"held_out_faces_px": teacher_distance(step, judged)}
     if middlebury:
-        figures["middlebury"] = middlebury_errors(network, middlebury)
+        figures["middlebury"] = middlebury_errors(step, middlebury)
         sintel = Path(middlebury) / "sintel_frame_0010"
         if sintel.is_dir():
-            figures["official_pwcnet_px"] = official_distance(network, sintel)
+            figures["official_pwcnet_px"] = official_distance(step, sintel)
     return figures
 
 

@@ -49,19 +49,20 @@ def test_any_size_is_padded_and_cut_back():
 
 def test_middlebury_wants_its_files(tmp_path):
     with pytest.raises(InputError, match=r"flow10\.flo"):
-        middlebury_errors(build_flow_network("tiny"), tmp_path)
+        middlebury_errors(flow_step(build_flow_network("tiny")), tmp_path)
 
 
 def test_a_network_that_sees_no_motion_is_as_far_as_the_official_flow_is_long(dev_data, tmp_path):
     network = build_flow_network("tiny")
     network.set_weights([np.zeros_like(w) for w in network.get_weights()])
+    step = flow_step(network)
     folder = dev_data / "flow" / "sintel_frame_0010"
     theirs, known = read_flo(folder / "official_pwcnet_flow.flo")
     assert known.all()
-    assert official_distance(network, folder) == pytest.approx(np.linalg.norm(theirs, axis=-1).mean())
+    assert official_distance(step, folder) == pytest.approx(np.linalg.norm(theirs, axis=-1).mean())
     (tmp_path / "official_pwcnet_flow.flo").write_bytes((folder / "official_pwcnet_flow.flo").read_bytes())
     with pytest.raises(FileNotFoundError, match=r"lacks frame_0010\.png"):
-        official_distance(network, tmp_path)
+        official_distance(step, tmp_path)
 
 
 def test_a_still_teacher_is_at_the_distance_of_the_flow():
