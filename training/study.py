@@ -1,82 +1,42 @@
 """One factor at a time: what each choice of the default detector is worth, on the same files and folds."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain, pairwise
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from flowtell.training._spread import evenly_spread
 from flowtell.training.comparison import gain
-from flowtell.training.contenders import dis_flow
 from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
-from flowtell.training.feature_cache import FeatureCache
-from flowtell.training.judge_task import new_classifier
+from flowtell.training.flow_variants import (
+    FlowVariant,
+    compressed_again,
+    dis_of,
+    in_px_of,
+    stored_flow,
+    without_surround,
+)
 from flowtell.training.labels import identity_groups
 from flowtell.training.linear_head import fit_linear_head
 from flowtell.training.linear_judge import clip_features, held_out_choices, held_out_logits, people_left_out
+from flowtell.training.lstm_judge import held_out_lstm_logits
 from flowtell.training.metrics import auc
-from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.prepared_set import INDEX_NAME, PreparedSet
 from flowtell.training.pseudo_set import write_pseudo_set
 from flowtell.training.quality import detector_figures
-from flowtell.training.recipe import JUDGED_NAME
+from flowtell.training.recipe import JUDGED_NAME, RAFT_NAME
+from flowtell.training.recut import RECUTS
+from flowtell.training.settings import ClipLSTMSettings
+from flowtell.training.study_features import StudyFeatures
 
-__all__ = ["FlowVariant", "a_quarter", "dis_of", "learning_curve", "study", "without_surround"]
+__all__ = ["learning_curve", "study"]
 
-_SURROUND_SHARE = 0.15
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
 _FACES_PX = (96, 64)
-
-
-@dataclass(frozen=True)
-class FlowVariant:
-    """A prepared set whose flow is another: what `FeatureCache` asks of a set.
-
-    Attributes:
-        prepared: the `PreparedSet`.
-        name: of the variant.
-        change: from (set, position) to flow `[N, T, S/4, S/4, 2]` in px of a crop.
-    """
-
-    prepared: PreparedSet
-    name: str
-    change: object
-
-    @property
-    def numbers(self):
-        """As the set's."""
-        return self.prepared.numbers
-
-    def flow(self, position):
-        """Return the flow of a video's clips."""
-        return self.change(self.prepared, position)
-
-    def sha256(self):
-        """Return what tells these features from those of the set."""
-        return f"{self.prepared.sha256()}-{self.name}"
-
-
-def without_surround(prepared, position):
-    """Return a video's flow less the mean motion of the crop's rim: the camera's, where the face fills it."""
-    flow = prepared.flow(position).astype(np.float32)
-    side = flow.shape[2]
-    rim = np.ones((side, side), bool)
-    width = round(_SURROUND_SHARE * side)
-    rim[width:-width, width:-width] = False
-    return flow - flow[:, :, rim].mean(axis=2)[:, :, None, None]
-
-
-def a_quarter(prepared, position):
-    """Return a quarter of a video's flow: `uv` shows it as it would the flow at four times its range."""
-    return prepared.flow(position) / 4
-
-
-def dis_of(prepared, position):
-    """Return OpenCV's DIS flow of a video's clips."""
-    clips = prepared.clips(position)
-    return np.stack([[dis_flow(a, b) for a, b in pairwise(c)] for c in clips])
+# Of H.264: what a messenger makes of a video, and what is hardly looked at any more.
+_CRFS = (30, 40)
 
 
 def study(recipe, folder, imagenet_path, flow):
@@ -86,7 +46,7 @@ def study(recipe, folder, imagenet_path, flow):
         recipe: a `Recipe`.
         folder: of the run, with the flow of the clips.
         imagenet_path: VGG16's weights.
-        flow: the `FlowSource` of the clips' flow, for that of pseudo-fakes and of smaller faces.
+        flow: the `FlowSource` of the clips' flow, for that of pseudo-fakes and of crops that were changed.
 
     Yields:
         dict: `factor`, `setting`, `figures` (see `detector_figures`) and `against_default` (see `gain`); of
@@ -95,94 +55,26 @@ def study(recipe, folder, imagenet_path, flow):
     folder = Path(folder)
     prepared = PreparedSet.open(folder / JUDGED_NAME)
     videos, own = prepared.videos, None
-    features = _Features(recipe.classifier, prepared, folder, imagenet_path)
+    features = StudyFeatures(recipe.classifier, prepared, folder, imagenet_path)
     parts = (
         _of_the_head(recipe, features),
         _of_evidence(recipe, features, flow),
         _with_pseudo_fakes(recipe, features, flow),
         _of_flow(recipe, features),
+        _of_crops(recipe, features),
+        _of_an_lstm(recipe, features),
         _of_choice(recipe, features),
     )
     for factor, setting, logits in chain(*parts):
         figures = detector_figures(videos, logits, identity_groups(videos), recipe.aside)
         scores = np.asarray([s["score"] for s in figures.pop("scores")])
-        own = scores if own is None else own
+        own, judged = (scores if own is None else own), sorted(logits)
         yield {
             "factor": factor,
             "setting": setting,
             "figures": figures,
-            "against_default": gain(videos, scores, own, recipe.aside),
+            "against_default": gain([videos[p] for p in judged], scores, own[judged], recipe.aside),
         }
-
-
-class _Features:
-    """What frozen VGG16 blocks make of the flow of a prepared set, or of a variant of it."""
-
-    def __init__(self, chosen, prepared, folder, imagenet_path):
-        self.chosen, self.prepared, self.folder = chosen, prepared, folder
-        self._imagenet = imagenet_path
-
-    def classifier(self, **changes):
-        """Return a `FlowClassifier` of the chosen settings but for some."""
-        return new_classifier(replace(self.chosen, **changes), self._imagenet)
-
-    def cache(self, name, source=None, **changes):
-        """Return the `FeatureCache` of a source of flow, the set's own unless told otherwise."""
-        settings = replace(self.chosen, **changes)
-        source, classifier = source or self.prepared, self.classifier(**changes)
-        folder = self.folder / f"features-{name}"
-        return FeatureCache(folder, source, classifier, settings.encoding, settings.pair_stride)
-
-    def of(self, cache, mirror=True, pairs=slice(None), **changes):
-        """Return position to features `[clips, D]`."""
-        classifier = self.classifier(**changes)
-        positions = range(len(self.prepared.videos))
-        return {p: clip_features(classifier, cache(p)[:, pairs], mirror) for p in positions}
-
-    def own_cache(self):
-        """Return the cache that the recipe itself uses."""
-        return self.cache(f"{self.chosen.encoding}-{self.chosen.input_size}")
-
-    @cached_property
-    def own(self):
-        """What the recipe's own heads are fitted to, position to features `[clips, D]`."""
-        return self.of(self.own_cache())
-
-    @cached_property
-    def pooled(self):
-        """The same as means over the map."""
-        channels = self.classifier().blocks[-1].convs[-1].filters
-        return {p: f.reshape(len(f), -1, channels).mean(axis=1) for p, f in self.own.items()}
-
-    @cached_property
-    def halves_apart(self):
-        """The same with both halves of the face weighed apart."""
-        return self.of(self.own_cache(), mirror=False)
-
-    @cached_property
-    def five_blocks(self):
-        """The same after VGG16's fifth block, too."""
-        return self.of(self.own_cache(), blocks=5)
-
-    @cached_property
-    def other_range(self):
-        """The same of `uv` at four times its range."""
-        return self.of(self.changed(a_quarter))
-
-    @cached_property
-    def other_image(self):
-        """The same of the flow image that is not chosen."""
-        encoding = self.other_encoding
-        return self.of(self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding))
-
-    @property
-    def other_encoding(self):
-        """Name of the flow image that is not chosen."""
-        return "colour_wheel" if self.chosen.encoding == "uv" else "uv"
-
-    def changed(self, change):
-        """Return the cache of the set with another flow; see `FlowVariant`."""
-        return self.cache(change.__name__, FlowVariant(self.prepared, change.__name__, change))
 
 
 def _around(penalty):
@@ -206,6 +98,9 @@ def _of_the_head(recipe, features):
     for count in (1, 2):
         pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
+    for pairs in (4, 2, 1):
+        length = f"T = {pairs * recipe.classifier.pair_stride}"
+        yield "clips of the same pairs", length, judged(features.of_shorter_clips(pairs))
     for count in (1, 2):
         some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
         yield "clips of a file", str(count), judged(some)
@@ -226,8 +121,10 @@ def _of_evidence(recipe, features, flow):
     changes = [("as filmed", "first-half", first_half)]
     changes += [(f"{px} px", f"face-{px}", smaller_faces(flow, px, margin)) for px in _FACES_PX]
     for setting, name, change in changes:
-        cache = features.cache(name, FlowVariant(prepared, name, change), pair_stride=1)
-        yield "faces judged, first half of each clip", setting, judged(features.of(cache))
+        yield "faces judged, first half of each clip", setting, judged(features.of_all_pairs(name, change))
+    for crf in _CRFS:
+        of_crops = features.of_all_pairs(f"crf-{crf}", compressed_again(flow, crf))
+        yield "faces judged, first half of each clip", f"compressed, CRF {crf}", judged(of_crops)
 
 
 def _of_flow(recipe, features):
@@ -242,7 +139,42 @@ def _of_flow(recipe, features):
         ("flow source", "OpenCV DIS", dis_of),
     ):
         yield factor, setting, judged(features.of(features.changed(change)))
+    raft = features.folder / RAFT_NAME
+    if all((raft / f"{number:05d}.npy").is_file() for number in features.prepared.numbers):
+        yield "flow source", "RAFT", judged(features.of_all_pairs("raft-64", stored_flow(raft)))
     yield "flow image", features.other_encoding, judged(features.other_image)
+
+
+def _of_crops(recipe, features):
+    """Yield the same for the videos cut otherwise: those that gave a clip, where `recut` has run."""
+    size = features.prepared.index["settings"]["crop_size"]
+    for cut in RECUTS:
+        if not (features.folder / cut.name / INDEX_NAME).is_file():
+            continue
+        other = PreparedSet.open(features.folder / cut.name)
+        of_other = StudyFeatures(recipe.classifier, other, features.folder, features.imagenet)
+        same_px = FlowVariant(other, "same_px", in_px_of(size))
+        of_crops = of_other.of(of_other.cache(f"{cut.name}-{recipe.classifier.input_size}", same_px))
+        there = [features.prepared.numbers.index(number) for number in other.numbers]
+        own = {k: features.own[p] for k, p in enumerate(there)}
+        for factor, learned in (("crops", of_crops), ("crops judged, not learned from", own)):
+            logits, _ = held_out_logits(learned, other.videos, recipe.penalties, judged=of_crops)
+            yield factor, cut.label, {there[k]: of_clips for k, of_clips in logits.items()}
+
+
+def _of_an_lstm(recipe, features):
+    """Yield the same for an LSTM over the pairs of a clip instead of their mean."""
+    chosen = recipe.classifier
+    settings = ClipLSTMSettings(
+        replace(chosen.fit, steps=recipe.lstm_steps, batch_size=16, learning_rate=3e-4, clip_norm=1.0),
+        encoding=chosen.encoding,
+        input_size=chosen.input_size,
+        head_units=chosen.head_units,
+        blocks=chosen.blocks,
+        pair_stride=chosen.pair_stride,
+    )
+    cache = features.folder / f"features-{chosen.encoding}-{chosen.input_size}"
+    yield "over time", "LSTM", held_out_lstm_logits(settings, features.prepared, cache, features.imagenet)
 
 
 def _of_choice(recipe, features):

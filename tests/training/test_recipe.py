@@ -13,13 +13,28 @@ from flowtell.training.clip_records import read_arrays
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import feature_step, frozen_features, mirrored_flow
 from flowtell.training.flow_source import open_flow_source
+from flowtell.training.flow_variants import (
+    FlowVariant,
+    a_quarter,
+    compressed_again,
+    in_px_of,
+    stored_flow,
+    without_surround,
+)
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.models import FlowImage
 from flowtell.training.prepared_set import PreparedSet
-from flowtell.training.recipe import JUDGED_NAME, PREPARED_NAME, Recipe, cross_validate, fit_final
+from flowtell.training.recipe import (
+    JUDGED_NAME,
+    PREPARED_NAME,
+    RAFT_NAME,
+    Recipe,
+    cross_validate,
+    fit_final,
+)
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 from flowtell.training.settings import ClassifierSettings, FitSettings
-from flowtell.training.study import FlowVariant, a_quarter, study, without_surround
+from flowtell.training.study import study
 from flowtell.training.thinning import thinned
 
 LINEAR = ClassifierSettings(encoding="uv", input_size=32, head_units=(), blocks=4, pair_stride=2)
@@ -93,12 +108,45 @@ class _Pushed:
         return self._prepared.flow(position) + np.float16([3, -2])
 
 
+def test_flow_of_crops_of_another_size_is_told_in_px_of_the_usual_one(made_set):
+    side = made_set.prepared.index["settings"]["crop_size"]
+    twice = in_px_of(2 * side)(made_set.prepared, 0)
+    assert (twice == 2 * made_set.prepared.flow(0)).all()
+
+
+def test_the_harder_crops_are_compressed_the_further_their_flow_is_off(made_set):
+    flow = open_flow_source(made_set.network)
+    plain = np.stack([flow.flow(clip[:3]) for clip in made_set.prepared.clips(1)])
+    off = {}
+    for crf in (1, 45):
+        again = compressed_again(flow, crf)(made_set.prepared, 1)
+        assert again.shape == plain.shape
+        off[crf] = np.abs(again.astype(np.float32) - plain).mean()
+    assert 0 < off[1] < off[45]
+
+
+def test_stored_flow_is_of_the_video_it_was_stored_for(made_set, tmp_path):
+    for position, number in enumerate(made_set.prepared.numbers):
+        np.save(tmp_path / f"{number:05d}.npy", np.full((2, 2, 16, 16, 2), position, np.float16))
+    assert (stored_flow(tmp_path)(made_set.prepared, 3) == 3).all()
+
+
 def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_data):
-    recipe = replace(Recipe(), classifier=LINEAR, aside=())
+    recipe = replace(Recipe(), classifier=LINEAR, aside=(), lstm_steps=20)
     imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
+    shutil.copytree(made_set.prepared.folder, run / "crops-192")
+    (run / RAFT_NAME).mkdir()
+    for position, number in enumerate(made_set.prepared.numbers):
+        np.save(run / RAFT_NAME / f"{number:05d}.npy", made_set.prepared.flow(position)[:, ::2])
     rows = list(study(recipe, run, imagenet, open_flow_source(made_set.network)))
     assert rows[0]["against_default"]["auc"] == {"value": 0.0, "interval": [0.0, 0.0]}
     assert {row["factor"] for row in rows} >= {"flow image", "flow source", "head", "camera motion"}
+    by_setting = {row["setting"]: row for row in rows}
+    # The same crops and the same flow, got another way: nothing is gained and nothing lost.
+    for setting in ("192 px", "RAFT"):
+        assert by_setting[setting]["against_default"]["auc"]["value"] == pytest.approx(0, abs=1e-9)
+    assert by_setting["LSTM"]["figures"]["auc"]["value"] > 0.8
+    assert "128 px" not in by_setting
     assert rows[-1]["setting"] == "chosen without the judged"
     assert all(row["figures"]["files"] == 12 for row in rows)
 

@@ -1,0 +1,99 @@
+"""What frozen VGG16 blocks make of the flow of a prepared set, as the recipe has it and otherwise."""
+
+from dataclasses import replace
+from functools import cached_property
+
+from flowtell.training.feature_cache import FeatureCache
+from flowtell.training.flow_variants import FlowVariant, a_quarter
+from flowtell.training.judge_task import new_classifier
+from flowtell.training.linear_judge import clip_features
+
+__all__ = ["StudyFeatures"]
+
+
+class StudyFeatures:
+    """Features of one set and of its variants, cached in the folder of a run.
+
+    Args:
+        chosen: the recipe's `ClassifierSettings`.
+        prepared: a `PreparedSet` with flow.
+        folder: of the run.
+        imagenet: path of VGG16's weights.
+    """
+
+    def __init__(self, chosen, prepared, folder, imagenet):
+        self.chosen, self.prepared, self.folder, self.imagenet = chosen, prepared, folder, imagenet
+
+    def classifier(self, **changes):
+        """Return a `FlowClassifier` of the chosen settings but for some."""
+        return new_classifier(replace(self.chosen, **changes), self.imagenet)
+
+    def cache(self, name, source=None, **changes):
+        """Return the `FeatureCache` of a source of flow, the set's own unless told otherwise."""
+        settings = replace(self.chosen, **changes)
+        source, classifier = source or self.prepared, self.classifier(**changes)
+        folder = self.folder / f"features-{name}"
+        return FeatureCache(folder, source, classifier, settings.encoding, settings.pair_stride)
+
+    def of(self, cache, mirror=True, pairs=slice(None), **changes):
+        """Return position to features `[clips, D]`."""
+        classifier = self.classifier(**changes)
+        positions = range(len(self.prepared.videos))
+        return {p: clip_features(classifier, cache(p)[:, pairs], mirror) for p in positions}
+
+    def of_shorter_clips(self, pairs):
+        """Return the recipe's own features of clips cut again into pieces of so many judged pairs."""
+        cache, classifier, shorter = self.own_cache(), self.classifier(), {}
+        for position in range(len(self.prepared.videos)):
+            of_clips = cache(position)
+            shorter[position] = clip_features(classifier, of_clips.reshape(-1, pairs, *of_clips.shape[2:]))
+        return shorter
+
+    def own_cache(self):
+        """Return the cache that the recipe itself uses."""
+        return self.cache(f"{self.chosen.encoding}-{self.chosen.input_size}")
+
+    @cached_property
+    def own(self):
+        """What the recipe's own heads are fitted to, position to features `[clips, D]`."""
+        return self.of(self.own_cache())
+
+    @cached_property
+    def pooled(self):
+        """The same as means over the map."""
+        channels = self.classifier().blocks[-1].convs[-1].filters
+        return {p: f.reshape(len(f), -1, channels).mean(axis=1) for p, f in self.own.items()}
+
+    @cached_property
+    def halves_apart(self):
+        """The same with both halves of the face weighed apart."""
+        return self.of(self.own_cache(), mirror=False)
+
+    @cached_property
+    def five_blocks(self):
+        """The same after VGG16's fifth block, too."""
+        return self.of(self.own_cache(), blocks=5)
+
+    @cached_property
+    def other_range(self):
+        """The same of `uv` at four times its range."""
+        return self.of(self.changed(a_quarter))
+
+    @cached_property
+    def other_image(self):
+        """The same of the flow image that is not chosen."""
+        encoding = self.other_encoding
+        return self.of(self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding))
+
+    @property
+    def other_encoding(self):
+        """Name of the flow image that is not chosen."""
+        return "colour_wheel" if self.chosen.encoding == "uv" else "uv"
+
+    def of_all_pairs(self, name, change):
+        """Return features of another flow of the set, all pairs of it; see `FlowVariant`."""
+        return self.of(self.cache(name, FlowVariant(self.prepared, name, change), pair_stride=1))
+
+    def changed(self, change):
+        """Return the cache of the set with another flow; see `FlowVariant`."""
+        return self.cache(change.__name__, FlowVariant(self.prepared, change.__name__, change))
