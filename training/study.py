@@ -63,6 +63,7 @@ def study(recipe, folder, imagenet_path, flow):
         _of_flow(recipe, features),
         _of_crops(recipe, features),
         _of_an_lstm(recipe, features),
+        _of_raft(recipe, features),
         _of_choice(recipe, features),
     )
     for factor, setting, logits in chain(*parts):
@@ -139,9 +140,6 @@ def _of_flow(recipe, features):
         ("flow source", "OpenCV DIS", dis_of),
     ):
         yield factor, setting, judged(features.of(features.changed(change)))
-    raft = features.folder / RAFT_NAME
-    if all((raft / f"{number:05d}.npy").is_file() for number in features.prepared.numbers):
-        yield "flow source", "RAFT", judged(features.of_all_pairs("raft-64", stored_flow(raft)))
     yield "flow image", features.other_encoding, judged(features.other_image)
 
 
@@ -175,6 +173,14 @@ def _of_an_lstm(recipe, features):
     )
     cache = features.folder / f"features-{chosen.encoding}-{chosen.input_size}"
     yield "over time", "LSTM", held_out_lstm_logits(settings, features.prepared, cache, features.imagenet)
+
+
+def _of_raft(recipe, features):
+    """Yield the same for RAFT's flow, where `write_raft_flow` has finished."""
+    raft, prepared = features.folder / RAFT_NAME, features.prepared
+    if all((raft / f"{number:05d}.npy").is_file() for number in prepared.numbers):
+        of_raft = features.of_all_pairs(f"raft-{recipe.classifier.input_size}", stored_flow(raft))
+        yield "flow source", "RAFT", held_out_logits(of_raft, prepared.videos, recipe.penalties)[0]
 
 
 def _of_choice(recipe, features):
