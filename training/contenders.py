@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from flowtell.training._spread import evenly_spread
+from flowtell.training.flow_batches import quarter_size
 from flowtell.training.flow_features import frozen_features, in_batches
 from flowtell.training.mesonet import load_meso4
 
@@ -31,9 +32,7 @@ def dis_flow(image1, image2):
         image2: the same.
     """
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (image1, image2)]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
-    side = len(flow) // 4
-    return flow.reshape(side, 4, side, 4, 2).mean((1, 3))
+    return quarter_size(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None))
 
 
 def pooled_dis_features(prepared, position, classifier, step, pairs=48):

@@ -8,7 +8,13 @@ import numpy as np
 
 from flowtell.training.synthetic_flow import FlowPair, synthetic_pair
 
-__all__ = ["FlowBatches", "TeacherPairs"]
+__all__ = ["FlowBatches", "TeacherPairs", "quarter_size"]
+
+
+def quarter_size(flow):
+    """Return flow averaged to level 2: float `[..., H, W, 2]` to `[..., H/4, W/4, 2]`, in the same px."""
+    height, width = (side // 4 for side in flow.shape[-3:-1])
+    return flow.reshape(*flow.shape[:-3], height, 4, width, 4, 2).mean((-4, -2))
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,7 @@ class FlowBatches:
         rng = np.random.default_rng((self.seed, step))
         pairs = [self._draw(rng) for _ in range(self.batch_size)]
         image1, image2 = (np.stack([getattr(p, name) for p in pairs]) for name in ("image1", "image2"))
-        flow = np.stack([p.flow for p in pairs])
-        n, size = len(pairs), self.motion.size_px
-        target = flow.reshape(n, size // 4, 4, size // 4, 4, 2).mean((2, 4))
+        target = quarter_size(np.stack([p.flow for p in pairs]))
         return (image1.astype(np.float32), image2.astype(np.float32)), target
 
     def _draw(self, rng):

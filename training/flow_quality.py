@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from flowtell import InputError
+from flowtell.training.flow_batches import quarter_size
 from flowtell.training.flow_loss import epe, fl_all
 
 __all__ = ["flow_of_any_size", "middlebury_errors", "official_distance", "read_flo", "teacher_distance"]
@@ -110,13 +111,12 @@ def teacher_distance(step, pairs, batch_size=8):
     Returns:
         dict: `epe` and `epe_of_zero_flow`, mean over the pairs in px, at a quarter of their size.
     """
-    count, height, width = pairs.flow.shape[:3]
-    teacher = pairs.flow.astype(np.float32).reshape(count, height // 4, 4, width // 4, 4, 2).mean((2, 4))
+    teacher = quarter_size(pairs.flow.astype(np.float32))
     frames = pairs.frames.astype(np.float32)
     flow = np.concatenate(
         [
             keras.ops.convert_to_numpy(step(frames[i : i + batch_size, 0], frames[i : i + batch_size, 1]))
-            for i in range(0, count, batch_size)
+            for i in range(0, len(frames), batch_size)
         ]
     )
     return {"epe": epe(flow, teacher), "epe_of_zero_flow": epe(np.zeros_like(teacher), teacher)}

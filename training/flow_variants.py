@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from flowtell.training.contenders import dis_flow
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_fakes import recompressed
+from flowtell.training.raft_teacher import stored_flow_path
 
 __all__ = [
     "FlowVariant",
@@ -105,10 +105,10 @@ def stored_flow(folder):
     """Return what reads a video's flow, of the pairs that were computed, as `write_raft_flow` wrote it.
 
     Args:
-        folder: with `00000.npy` and so on, by a video's number.
+        folder: that it wrote to, see `stored_flow_path`.
     """
 
     def change(prepared, position):
-        return np.load(Path(folder) / f"{prepared.numbers[position]:05d}.npy", allow_pickle=False)
+        return np.load(stored_flow_path(folder, prepared.numbers[position]), allow_pickle=False)
 
     return change

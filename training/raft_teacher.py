@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from flowtell.training.flow_batches import quarter_size
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["raft_flow", "write_raft_flow", "write_teacher_pairs"]
+__all__ = ["raft_flow", "stored_flow_path", "write_raft_flow", "write_teacher_pairs"]
 
 # The number of refinements at which RAFT's own evaluation of `things` weights is run on short motion.
 ITERATIONS = 12
@@ -60,8 +61,8 @@ def write_raft_flow(prepared, folder, pair_stride, progress=None):
 
     Args:
         prepared: a `PreparedSet` with crops of S px, S a multiple of 8.
-        folder: of the files `00000.npy` and so on, by a video's number: float16 `[clips, pairs, S/4, S/4, 2]`
-            in px of the crop.
+        folder: of the files, see `stored_flow_path`; made if need be. Each holds float16
+            `[clips, pairs, S/4, S/4, 2]` in px of the crop.
         pair_stride: every so manieth pair of a clip.
         progress: called with (videos done, a note).
 
@@ -71,19 +72,19 @@ def write_raft_flow(prepared, folder, pair_stride, progress=None):
     model, folder = _load_raft(), Path(folder)
     folder.mkdir(exist_ok=True)
     for position, number in enumerate(prepared.numbers):
-        path = folder / f"{number:05d}.npy"
+        path = stored_flow_path(folder, number)
         if not path.exists():
             clips = prepared.clips(position)
             flows = [raft_flow(model, c[:-1:pair_stride], c[1::pair_stride]) for c in clips]
             with whole_file(path) as scratch:
-                np.save(scratch, np.stack([_to_a_quarter(flow) for flow in flows]))
+                np.save(scratch, quarter_size(np.stack(flows)).astype(np.float16))
         if progress is not None:
             progress(position + 1, "RAFT")
 
 
-def _to_a_quarter(flow):
-    count, side = len(flow), flow.shape[1] // 4
-    return flow.reshape(count, side, 4, side, 4, 2).mean((2, 4)).astype(np.float16)
+def stored_flow_path(folder, number):
+    """Return where `write_raft_flow` puts the flow of the video of that number in its set."""
+    return Path(folder) / f"{number:05d}.npy"
 
 
 def _load_raft():

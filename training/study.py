@@ -25,6 +25,7 @@ from flowtell.training.metrics import auc
 from flowtell.training.prepared_set import INDEX_NAME, PreparedSet
 from flowtell.training.pseudo_set import write_pseudo_set
 from flowtell.training.quality import detector_figures
+from flowtell.training.raft_teacher import stored_flow_path
 from flowtell.training.recipe import JUDGED_NAME, RAFT_NAME
 from flowtell.training.recut import RECUTS
 from flowtell.training.settings import ClipLSTMSettings
@@ -163,22 +164,16 @@ def _of_crops(recipe, features):
 def _of_an_lstm(recipe, features):
     """Yield the same for an LSTM over the pairs of a clip instead of their mean."""
     chosen = recipe.classifier
-    settings = ClipLSTMSettings(
-        replace(chosen.fit, steps=recipe.lstm_steps, batch_size=16, learning_rate=3e-4, clip_norm=1.0),
-        encoding=chosen.encoding,
-        input_size=chosen.input_size,
-        head_units=chosen.head_units,
-        blocks=chosen.blocks,
-        pair_stride=chosen.pair_stride,
-    )
-    cache = features.folder / f"features-{chosen.encoding}-{chosen.input_size}"
+    fit = replace(chosen.fit, steps=recipe.lstm_steps, batch_size=16, learning_rate=3e-4, clip_norm=1.0)
+    settings = ClipLSTMSettings(**vars(chosen) | {"fit": fit})
+    cache = features.cache_folder(features.own_name)
     yield "over time", "LSTM", held_out_lstm_logits(settings, features.prepared, cache, features.imagenet)
 
 
 def _of_raft(recipe, features):
     """Yield the same for RAFT's flow, where `write_raft_flow` has finished."""
     raft, prepared = features.folder / RAFT_NAME, features.prepared
-    if all((raft / f"{number:05d}.npy").is_file() for number in prepared.numbers):
+    if all(stored_flow_path(raft, number).is_file() for number in prepared.numbers):
         of_raft = features.of_all_pairs(f"raft-{recipe.classifier.input_size}", stored_flow(raft))
         yield "flow source", "RAFT", held_out_logits(of_raft, prepared.videos, recipe.penalties)[0]
 

@@ -32,26 +32,38 @@ class StudyFeatures:
         """Return the `FeatureCache` of a source of flow, the set's own unless told otherwise."""
         settings = replace(self.chosen, **changes)
         source, classifier = source or self.prepared, self.classifier(**changes)
-        folder = self.folder / f"features-{name}"
-        return FeatureCache(folder, source, classifier, settings.encoding, settings.pair_stride)
+        return FeatureCache(
+            self.cache_folder(name), source, classifier, settings.encoding, settings.pair_stride
+        )
+
+    def cache_folder(self, name):
+        """Return where the features of that name lie."""
+        return self.folder / f"features-{name}"
 
     def of(self, cache, mirror=True, pairs=slice(None), **changes):
-        """Return position to features `[clips, D]`."""
+        """Return position to features `[clips, D]` of what a `FeatureCache`, or a function like it, gives."""
         classifier = self.classifier(**changes)
         positions = range(len(self.prepared.videos))
         return {p: clip_features(classifier, cache(p)[:, pairs], mirror) for p in positions}
 
     def of_shorter_clips(self, pairs):
         """Return the recipe's own features of clips cut again into pieces of so many judged pairs."""
-        cache, classifier, shorter = self.own_cache(), self.classifier(), {}
-        for position in range(len(self.prepared.videos)):
+        cache = self.own_cache()
+
+        def shorter(position):
             of_clips = cache(position)
-            shorter[position] = clip_features(classifier, of_clips.reshape(-1, pairs, *of_clips.shape[2:]))
-        return shorter
+            return of_clips.reshape(-1, pairs, *of_clips.shape[2:])
+
+        return self.of(shorter)
 
     def own_cache(self):
         """Return the cache that the recipe itself uses."""
-        return self.cache(f"{self.chosen.encoding}-{self.chosen.input_size}")
+        return self.cache(self.own_name)
+
+    @property
+    def own_name(self):
+        """Name of the features that the recipe itself uses."""
+        return f"{self.chosen.encoding}-{self.chosen.input_size}"
 
     @cached_property
     def own(self):
