@@ -15,7 +15,7 @@ class Point:
 
     Attributes:
         provider: `cpu`, `openvino`, `cuda` or `tensorrt`.
-        precision: `fp32`, `fp16` or `int8`.
+        precision: `fp32`, `fp16`, `bf16` or `int8`.
         threads: how many compute at the same time.
         clips_per_call: how many face clips share a call at most.
         pairs: T of the clips that it is measured with.

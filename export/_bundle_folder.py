@@ -56,8 +56,8 @@ def write_bundle_folder(
         flow_encoding: ``colour_wheel`` or ``uv``.
         weights_storage: short text, how the weights are stored.
         temperature: the calibration temperature inside the graphs.
-        graphs: name (``detector``, ``flow``, ``classifier``) to precision (``fp32``, ``fp16``, ``int8``) to
-            model, or to the bytes of its file.
+        graphs: name (``detector``, ``flow``, ``classifier``) to precision (``fp32``, ``fp16``, ``bf16``,
+            ``int8``) to model, or to the bytes of its file.
         papers: file name to text for each of ``PAPERS``.
         gate: given the bundle before it takes its place; returns certificates to add to the manifest. Where
             it raises, the wanted folder stays as it was.

@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         choices=sorted(LIMITS),
         default="fp32",
-        help="which of its detectors (default: fp32); fp16 is rounded as a device would",
+        help="which of its detectors (default: fp32); fp16 and bf16 are rounded as a device would",
     )
     add_clip_arguments(parser, clips_per_file=1, pairs=4, required=True)
     parser.add_argument(

@@ -43,7 +43,7 @@ def derive_bundle(
     Args:
         source: a bundle that this package wrote; may be ``folder``.
         folder: where to; absent, empty, or a bundle that is to be replaced.
-        precisions: ``fp16``, ``int8``, both or none.
+        precisions: any of ``fp16``, ``bf16`` and ``int8``, or none.
         videos: files, or folders of files, to calibrate and to judge on.
         clips_per_file: at most so many face clips of each video.
         pairs: at most so many frame pairs of each clip.

@@ -17,13 +17,14 @@ from flowtell.export.graphs import detector_graph
 from flowtell.export.limits import LIMITS, TENSOR_LIMITS, Limit
 from flowtell.export.parity import Comparison, Side, beyond_limits, compare, first_stage_beyond, graph_side
 from flowtell.export.passes.round_halves import round_halves
+from flowtell.export.precision import HALVES
 from flowtell.export.storage import float32_storage
 from flowtell.export.trained_models import TrainedModels
 
 __all__ = ["GateRefusedError", "Verdict", "cpu_class", "judge_precision"]
 
-# What the figures of fp16 were computed with on a CPU: see `round_halves`.
-_HALF_ARITHMETIC = "every float16 value rounded to 11 bits, sums in float32"
+# What the figures of two-byte floats were computed with: see `round_halves`.
+_HALF_ARITHMETIC = "every {type} value rounded to {bits} bits, sums in float32"
 
 
 LimitTable = Mapping[str, Mapping[str, Limit]]
@@ -38,7 +39,7 @@ class Verdict:
     """What the gate found of one precision.
 
     Attributes:
-        precision: ``fp32``, ``fp16`` or ``int8``.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         comparison: the figures, and the clips they are worst on.
         limits: of each figure.
         beyond: names of the figures that exceed their limit; none where the precision passes.
@@ -89,7 +90,10 @@ class Verdict:
             "figures": asdict(self.comparison.figures),
             "limits": {name: limit.value for name, limit in self.limits.items()},
         }
-        return found | ({"arithmetic": _HALF_ARITHMETIC} if self.precision == "fp16" else {})
+        half = HALVES.get(self.precision)
+        if half is None:
+            return found
+        return found | {"arithmetic": _HALF_ARITHMETIC.format(type=half.dtype, bits=half.bits)}
 
 
 def judge_precision(
@@ -102,8 +106,8 @@ def judge_precision(
 ) -> Verdict:
     """Compare one of a bundle's detectors with Keras models, and look for the fault where it does not pass.
 
-    fp16 is computed with every value rounded to float16's 11 bits: ONNX Runtime's CPU provider would compute
-    it in float32.
+    fp16 and bf16 are computed with every value rounded to their type's bits: ONNX Runtime's CPU provider
+    would compute the one in float32 and refuses the other.
 
     Args:
         models: the Keras side.
@@ -118,13 +122,13 @@ def judge_precision(
         flowtell.BundleError: the bundle has no such detector.
     """
     graph = onnx.load_model_from_string(bundle.read_graph("detector", precision))
-    side = graph_side(round_halves(graph)) if precision == "fp16" else None
+    side = graph_side(round_halves(graph)) if precision in HALVES else None
     comparison = compare(models, bundle, clips, precision, side, wanted)
     beyond = beyond_limits(comparison.figures, limits[precision])
     stage = first_stage_beyond(beyond)
     difference = None
     if stage not in (None, "crop"):
-        candidate = round_halves(graph) if precision == "fp16" else graph
+        candidate = round_halves(graph) if precision in HALVES else graph
         worst = comparison.worst_flow
         frames = worst.clip.frames[worst.pair : worst.pair + 2]
         reference = _reference_graph(models, bundle, precision)

@@ -67,24 +67,33 @@ _FP16 = {
     "verdict_flips": _FLIPS,
 }
 
+# What 8 bits may do to logits, floating or whole.
+_LOGITS_OF_8_BITS = {
+    "classifier_logit_mean": Limit(0.03, "", "at most 0.0075 in probability"),
+    "pair_logit_mean": Limit(0.03, "", "at most 0.0075 in probability"),
+    "pair_logit": Limit(0.2, "", "at most 0.05 in the probability of the worst pair of a clip"),
+    "clip_logit": Limit(0.06, "", "at most 0.015 in the probability of a clip"),
+}
+
+# bfloat16 has 8 bits: the flow may move as in float16, since what it would move by most stays in float32.
+_BF16 = _FP16 | _LOGITS_OF_8_BITS
+
 # The classifier alone is int8: its flow is that of float32.
 _INT8 = {
     "crop_levels": _CROP,
     "flow_max_epe": _FP32["flow_max_epe"],
     "flow_mean_epe": _FP32["flow_mean_epe"],
-    "classifier_logit_mean": Limit(0.03, "", "at most 0.0075 in probability"),
-    "pair_logit_mean": Limit(0.03, "", "at most 0.0075 in probability"),
-    "pair_logit": Limit(0.2, "", "at most 0.05 in the probability of the worst pair of a clip"),
-    "clip_logit": Limit(0.06, "", "at most 0.015 in the probability of a clip"),
+    **_LOGITS_OF_8_BITS,
     "verdict_flips": _FLIPS,
 }
 
-LIMITS = {"fp32": _FP32, "fp16": _FP16, "int8": _INT8}
+LIMITS = {"fp32": _FP32, "fp16": _FP16, "bf16": _BF16, "int8": _INT8}
 
 # Largest difference of a value inside the graph over its largest size at which a block still counts as
 # agreeing; only to find where a difference that the limits above refuse begins.
 TENSOR_LIMITS = {
     "fp32": Limit(1e-3, "of the largest", "float32 sums in another order, amplified by a few warps"),
     "fp16": Limit(0.05, "of the largest", "11 bits through tens of layers"),
+    "bf16": Limit(0.2, "of the largest", "8 bits through tens of layers"),
     "int8": Limit(0.3, "of the largest", "7 bits and clipped peaks through 13 layers"),
 }

@@ -1,4 +1,4 @@
-"""Other precisions of a detector, derived from the one stored copy: float16 and int8."""
+"""Other precisions of a detector, derived from the one stored copy: float16, bfloat16 and int8."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, version_converter
 
 from flowtell.export.blocks import node_blocks
 from flowtell.export.calibration import activation_scales
 from flowtell.export.passes.halve import halve
+from flowtell.export.passes.narrow_floats import BFLOAT16, FLOAT16
 from flowtell.export.passes.quantise import quantise, quantised_sources
 from flowtell.export.passes.widen_weights import widen_weights
 
-__all__ = ["DERIVED", "FLOAT32_BLOCKS", "derived_detector", "half_detector", "int8_detector"]
+__all__ = ["DERIVED", "FLOAT32_BLOCKS", "HALVES", "derived_detector", "half_detector", "int8_detector"]
 
-DERIVED = ("fp16", "int8")
+DERIVED = ("fp16", "bf16", "int8")
 
-# Blocks that float16 would cost most in: docs/decisions/0017-places-that-stay-in-float32.md.
-FLOAT32_BLOCKS = re.compile(
+# The precisions whose graphs compute in two bytes.
+HALVES = {"fp16": FLOAT16, "bf16": BFLOAT16}
+
+# Blocks that two bytes would cost most in: docs/decisions/0017-places-that-stay-in-float32.md.
+_COSTLY = (
     r"colour order|context head|flow head|flow image|flow upsampling|input|logit|normalise"
     r"|pyramid level 1|resize|warp"
 )
+FLOAT32_BLOCKS = {"fp16": re.compile(_COSTLY), "bf16": re.compile(rf"{_COSTLY}|pyramid level 2")}
+
+# The first whose convolutions take bfloat16; of the detector's operators only GridSample changes its words.
+_BFLOAT16_OPSET = 22
 
 
 def derived_detector(data: bytes, precision: str, clips: Sequence[np.ndarray]) -> onnx.ModelProto:
@@ -31,7 +39,7 @@ def derived_detector(data: bytes, precision: str, clips: Sequence[np.ndarray]) -
 
     Args:
         data: ``detector.onnx`` in ``fp32``, however its weights are stored.
-        precision: ``fp16`` or ``int8``.
+        precision: ``fp16``, ``bf16`` or ``int8``.
         clips: face clips to calibrate int8 on, each ``uint8 [n + 1, S, S, 3]`` RGB.
 
     Raises:
@@ -40,7 +48,8 @@ def derived_detector(data: bytes, precision: str, clips: Sequence[np.ndarray]) -
     """
     model = onnx.load_model_from_string(data)
     derive: Callable[[], onnx.ModelProto] = {
-        "fp16": lambda: half_detector(model),
+        "fp16": lambda: half_detector(model, "fp16"),
+        "bf16": lambda: half_detector(model, "bf16"),
         "int8": lambda: int8_detector(model, clips),
     }[precision]
     derived = derive()
@@ -51,17 +60,22 @@ def derived_detector(data: bytes, precision: str, clips: Sequence[np.ndarray]) -
 
 
 def half_detector(
-    model: onnx.ModelProto, keeps_float32: Callable[[str], bool] = lambda b: bool(FLOAT32_BLOCKS.match(b))
+    model: onnx.ModelProto, precision: str, keeps_float32: Callable[[str], object] | None = None
 ) -> onnx.ModelProto:
-    """Let the detector compute in float16, but for some blocks.
+    """Let the detector compute in float16 or bfloat16, but for some blocks.
 
     Args:
         model: the stored detector.
-        keeps_float32: says of a block (`flowtell.export.blocks`) whether it stays as it is.
+        precision: ``fp16`` or ``bf16``.
+        keeps_float32: says of a block (`flowtell.export.blocks`) whether it stays as it is; None for those of
+            `FLOAT32_BLOCKS`.
     """
+    keeps_float32 = keeps_float32 or FLOAT32_BLOCKS[precision].match
     wide = widen_weights(model)
+    if precision == "bf16":
+        wide = version_converter.convert_version(wide, _BFLOAT16_OPSET)
     blocks = node_blocks(wide)
-    return halve(wide, lambda node: not keeps_float32(blocks[node.output[0]]))
+    return halve(wide, lambda node: not keeps_float32(blocks[node.output[0]]), HALVES[precision])
 
 
 def int8_detector(

@@ -90,6 +90,11 @@ TOLERANCES: dict[str, Tolerance] = {
     "openvino_logit": Tolerance(
         1e-4, "", "the tiny model in two runtimes, float32; 1.3e-6 was measured on random clips"
     ),
+    "bf16_runtime_drift": Tolerance(
+        1.15,
+        "times what rounding every value does",
+        "other sums and fewer roundings than the gate's; 1.07 was measured, 1.22 with slopes cut off",
+    ),
     "student_t_table": Tolerance(2e-3, "of the value", "printed tables give four digits of t"),
     "tiny_precision_room": Tolerance(
         20,

@@ -54,15 +54,16 @@ def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Prov
     named = os.environ.get(PROVIDER_VARIABLE, "auto")
     if named != "auto":
         return provider_called(named)
-    cpu, *others = usable_providers()
+    # the first is the CPU, but for what the CPU provider does not compute in
+    first, *others = usable_providers(precision)
     if not others or "detector" not in bundle.manifest.graphs:
-        return cpu
-    providers = {provider.name: provider for provider in (cpu, *others)}
+        return first
+    providers = {provider.name: provider for provider in (first, *others)}
     key = _key(bundle, precision, list(providers.values()))
     kept = _read_choice(key)
     if kept in providers:
         return providers[kept]
-    chosen = _probe(bundle, precision, graphs, cpu, others)
+    chosen = _probe(bundle, precision, graphs, first, others)
     _keep_choice(key, chosen.name)
     return chosen
 

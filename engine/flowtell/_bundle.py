@@ -23,6 +23,9 @@ MAX_IR_VERSION = 10
 """What ONNX Runtime 1.22, the oldest supported, still reads."""
 
 OPSET_RANGE = range(18, 21)
+BFLOAT16_OPSET_RANGE = range(22, 23)
+"""Of graphs in `bf16`: a convolution takes bfloat16 from opset 22 on."""
+
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 """Two spellings of the one operator domain whose meaning every runtime agrees on."""
 
@@ -85,7 +88,7 @@ class Bundle:
             facts = graph_facts_from_bytes(data)
         except MalformedGraphError as error:
             raise BundleError(f"'{entry.file}' is not an ONNX model that flowtell reads: {error}") from error
-        _require_portable(facts, entry.file)
+        _require_portable(facts, entry.file, BFLOAT16_OPSET_RANGE if precision == "bf16" else OPSET_RANGE)
         return data
 
     def verify(self) -> None:
@@ -155,7 +158,7 @@ def _require_identity(data: bytes, entry: GraphFile) -> None:
         raise BundleError(f"'{entry.file}' is not the file the manifest names: its SHA-256 differs")
 
 
-def _require_portable(facts: GraphFacts, file: str) -> None:
+def _require_portable(facts: GraphFacts, file: str, opsets: range) -> None:
     if facts.external_tensors:
         raise BundleError(
             f"'{file}' keeps the tensor '{facts.external_tensors[0]}' outside itself: "
@@ -169,8 +172,8 @@ def _require_portable(facts: GraphFacts, file: str) -> None:
     for domain in sorted(unknown - DEFAULT_DOMAINS):
         raise BundleError(f"'{file}' uses operators of the domain '{domain}'; only standard ones are run")
     versions = sorted({version for _, version in facts.opsets})
-    if not versions or any(version not in OPSET_RANGE for version in versions):
+    if not versions or any(version not in opsets for version in versions):
         stated = ", ".join(map(str, versions)) or "none"
         raise BundleError(
-            f"'{file}' imports opset {stated}; from {OPSET_RANGE.start} to {OPSET_RANGE.stop - 1} is read"
+            f"'{file}' imports opset {stated}; from {opsets.start} to {opsets.stop - 1} is read"
         )

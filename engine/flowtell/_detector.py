@@ -97,7 +97,8 @@ class Detector:
             bundle: a bundle's folder, an open bundle, or None for the one that comes with the package.
             provider: `cpu`, `openvino`, `cuda` or `tensorrt`, which is used or it is an error; `auto` takes
                 the fastest that says what the CPU says, and remembers it.
-            precision: what the detector graph computes in: `fp32`, `fp16` or `int8`, where the bundle has it.
+            precision: what the detector graph computes in: `fp32`, `fp16`, `bf16` or `int8`, where the
+                bundle has it. `bf16` is for `openvino` on a CPU with arithmetic in it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
                 as this process has cores.
             clips_per_call: how many face clips share a call to the detector at most, 1 to 64; None: what
@@ -149,7 +150,7 @@ class Detector:
 
     @property
     def precision(self) -> str:
-        """What the detector graph computes in: `fp32`, `fp16` or `int8`."""
+        """What the detector graph computes in: `fp32`, `fp16`, `bf16` or `int8`."""
         return self._precision
 
     @property

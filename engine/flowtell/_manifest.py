@@ -32,7 +32,7 @@ CROP_SIZE_STEP = 64
 """PWC-Net halves its input six times."""
 
 GRAPH_NAMES = ("faces", "crop", "detector", "flow", "classifier")
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 FLOW_ENCODINGS = ("colour_wheel", "uv")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}\.onnx")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -28,7 +28,7 @@ class Profile:
     Attributes:
         bundle_sha256: of the manifest's bytes of the bundle they were chosen for.
         provider: `cpu`, `openvino`, `cuda` or `tensorrt`.
-        precision: `fp32`, `fp16` or `int8`.
+        precision: `fp32`, `fp16`, `bf16` or `int8`.
         threads: how many compute at the same time, 1 to 256.
         clips_per_call: how many face clips share a call to the detector at most, 1 to 64.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ._errors import ProviderError
 from ._runner import GraphRunner, GraphSource, RunningCall
 
-__all__ = ["NAME", "open_graph", "version", "why_not"]
+__all__ = ["NAME", "open_graph", "version", "why_not", "why_not_bf16"]
 
 NAME = "OpenVINO CPU"
 
@@ -36,13 +36,34 @@ def version() -> str:
     return f"openvino {importlib.metadata.version('openvino')}"
 
 
+def why_not_bf16() -> str | None:
+    """Return why it does not compute in bfloat16 here, or None where it does; it is loaded for that.
+
+    Raises:
+        ProviderError: where OpenVINO cannot be loaded.
+    """
+    if "BF16" in _load().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    return (
+        "this CPU has no arithmetic in bfloat16 (neither AVX-512 BF16 nor AMX): take a bundle's fp32 detector"
+    )
+
+
 def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     """Load a graph for `threads` callers at a time.
 
     Raises:
-        ProviderError: where OpenVINO is missing or refuses the graph.
+        ProviderError: where OpenVINO is missing, refuses the graph, or would compute a bf16 one in float32.
     """
-    return _OpenVinoRunner(source.data, source.file, threads)
+    if source.precision != "bf16":
+        return _OpenVinoRunner(source.data, source.file, threads)
+    reason = why_not_bf16()
+    if reason is not None:
+        raise ProviderError(f"the provider 'openvino' cannot compute in bf16: {reason}")
+    runner = _OpenVinoRunner(source.data, source.file, threads)
+    if not runner.computes_in("bf16"):
+        raise ProviderError(f"{version()} computes '{source.file}' in float32, not in bf16")
+    return runner
 
 
 def _load() -> ModuleType:
@@ -58,7 +79,8 @@ class _OpenVinoRunner:
     def __init__(self, data: bytes, file: str, threads: int) -> None:
         openvino = _load()
         settings = {
-            # left to itself it computes in bfloat16 where the CPU has it
+            # left to itself it computes float32 in bfloat16 where the CPU has it; what the graph states in
+            # bfloat16 stays so
             "INFERENCE_PRECISION_HINT": "f32",
             "NUM_STREAMS": str(threads),
             "INFERENCE_NUM_THREADS": str(threads),
@@ -73,8 +95,17 @@ class _OpenVinoRunner:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for request in requests:
             self._idle.put(request)
+        self._model = model
         self.inputs = _values(model.inputs)
         self.outputs = _values(model.outputs)
+
+    def computes_in(self, precision: str) -> bool:
+        """Tell whether some of its convolutions were compiled for `precision`, as OpenVINO names it."""
+        return any(
+            str(operation.rt_info["runtimePrecision"].astype(str)) == precision
+            for operation in self._model.get_runtime_model().get_ops()
+            if str(operation.rt_info["layerType"].astype(str)) == "Convolution"
+        )
 
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]], call: RunningCall | None

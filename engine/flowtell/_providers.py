@@ -18,10 +18,18 @@ from . import (
     _provider_tensorrt_plan,
 )
 from ._errors import ProviderError
+from ._manifest import PRECISIONS
 from ._plan_key import CLIPS_PER_CALL
 from ._runner import GraphRunner, GraphSource
 
-__all__ = ["CPU", "PROVIDER_NAMES", "Provider", "provider_called", "usable_providers", "why_not"]
+__all__ = [
+    "CPU",
+    "PROVIDER_NAMES",
+    "Provider",
+    "provider_called",
+    "usable_providers",
+    "why_not",
+]
 
 PROVIDER_NAMES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
 """What `provider=` accepts."""
@@ -35,6 +43,7 @@ class Provider:
         name: flowtell's short one.
         reported_name: the name that its runtime and results use.
         clips_per_call: how many face clips share a call to the detector at most.
+        precisions: of the graphs that it runs as they are written.
         why_not: returns why it cannot be used here, in one sentence, or None.
         version: returns what computes, with its version.
         open_graph: loads a graph, for so many threads that call it at a time; raises ProviderError.
@@ -43,13 +52,22 @@ class Provider:
     name: str
     reported_name: str
     clips_per_call: int
+    precisions: tuple[str, ...]
     why_not: Callable[[], str | None]
     version: Callable[[], str]
     open_graph: Callable[[GraphSource, int], GraphRunner]
 
 
+_WITHOUT_BF16 = tuple(precision for precision in PRECISIONS if precision != "bf16")
+
 CPU = Provider(
-    "cpu", _provider_cpu.NAME, 1, _provider_cpu.why_not, _provider_cpu.version, _provider_cpu.open_graph
+    "cpu",
+    _provider_cpu.NAME,
+    1,
+    _WITHOUT_BF16,
+    _provider_cpu.why_not,
+    _provider_cpu.version,
+    _provider_cpu.open_graph,
 )
 
 _PROVIDERS = (
@@ -58,6 +76,7 @@ _PROVIDERS = (
         "openvino",
         _provider_openvino.NAME,
         1,
+        PRECISIONS,
         _provider_openvino.why_not,
         _provider_openvino.version,
         _provider_openvino.open_graph,
@@ -66,6 +85,7 @@ _PROVIDERS = (
         "cuda",
         _provider_cuda.NAME,
         CLIPS_PER_CALL,
+        _WITHOUT_BF16,
         _provider_cuda.why_not,
         _provider_cuda.version,
         _provider_cuda.open_graph,
@@ -75,6 +95,7 @@ _PROVIDERS = (
         "tensorrt",
         _provider_tensorrt_plan.NAME,
         CLIPS_PER_CALL,
+        _WITHOUT_BF16,
         _provider_tensorrt_plan.why_not,
         _provider_tensorrt_plan.version,
         _provider_tensorrt_plan.open_graph,
@@ -83,6 +104,7 @@ _PROVIDERS = (
         "tensorrt",
         _provider_tensorrt.NAME,
         CLIPS_PER_CALL,
+        _WITHOUT_BF16,
         _provider_tensorrt.why_not,
         _provider_tensorrt.version,
         _provider_tensorrt.open_graph,
@@ -118,14 +140,24 @@ def provider_called(name: str) -> Provider:
     return next(p for p in _PROVIDERS if p.name == name and p.why_not() is None)
 
 
-def usable_providers() -> list[Provider]:
-    """Return those that can be used here, one of each name, the CPU first.
+def usable_providers(precision: str = "fp32") -> list[Provider]:
+    """Return those that run graphs in `precision` here, one of each name, the CPU first.
 
     Raises:
-        ProviderError: where there is none.
+        ProviderError: where there is none; the message says why.
     """
-    found = {"cpu": provider_called("cpu")}
+    # faces are found on the CPU whatever the provider
+    provider_called("cpu")
+    found: dict[str, Provider] = {}
+    reasons = []
     for provider in _PROVIDERS:
-        if provider.name not in found and provider.why_not() is None:
+        if precision not in provider.precisions or provider.name in found:
+            continue
+        reason = provider.why_not()
+        if reason is None:
             found[provider.name] = provider
+        else:
+            reasons.append(reason)
+    if not found:
+        raise ProviderError(f"nothing here computes in {precision}: {'; '.join(reasons)}")
     return list(found.values())

@@ -24,7 +24,7 @@ class GraphSource:
     Attributes:
         data: its bytes, as they were checked.
         file: its file's name, for messages.
-        precision: what it computes in: `fp32`, `fp16` or `int8`.
+        precision: what it computes in: `fp32`, `fp16`, `bf16` or `int8`.
         profile: name of each input to the smallest, usual and largest shape that a plan is built for; empty
             for graphs that run on the CPU alone.
     """

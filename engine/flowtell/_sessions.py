@@ -85,6 +85,11 @@ def open_session(
         ProviderError: where the runtime is missing, refuses the graph, or takes another device.
     """
     data = bundle.read_graph(graph, precision)
+    if precision not in provider.precisions:
+        raise ProviderError(
+            f"the provider '{provider.name}' does not compute in {precision}: 'openvino' does, where the CPU "
+            "can"
+        )
     file = bundle.manifest.graphs[graph][precision].file
     source = GraphSource(data, file, precision, profile_of(graph, bundle.manifest) or {})
     runner = provider.open_graph(source, threads)

@@ -14,6 +14,7 @@ from flowtell import InputError
 from flowtell.export.blocks import node_blocks
 from flowtell.export.calibration import activation_scales, session_of, with_outputs
 from flowtell.export.passes.halve import halve
+from flowtell.export.passes.narrow_floats import BFLOAT16, FLOAT16
 from flowtell.export.passes.quantise import quantise, quantised_sources
 from flowtell.export.passes.round_halves import round_halves
 from flowtell.export.passes.widen_weights import widen_weights
@@ -105,26 +106,36 @@ def test_nothing_chosen_changes_nothing(conv_relu_conv):
     assert ops(halve(conv_relu_conv, lambda node: False)) == ops(conv_relu_conv)
 
 
+@pytest.mark.parametrize(("half", "slope"), [(FLOAT16, 0.0999755859375), (BFLOAT16, 0.10009765625)])
+def test_a_slope_is_the_nearest_number_of_two_bytes(half, slope):
+    nodes = [helper.make_node("LeakyRelu", ["x"], ["chosen"], alpha=0.1)]
+    nodes += [helper.make_node("LeakyRelu", ["chosen"], ["y"], alpha=0.1)]
+    halved = halve(model_of(nodes, {"x": [1]}, {"y": [1]}), lambda node: node.output[0] == "chosen", half)
+    slopes = [node.attribute[0].f for node in halved.graph.node if node.op_type == "LeakyRelu"]
+    assert slopes == [slope, pytest.approx(0.1)]
+
+
 # round_halves
 
 
-def half_adder():
+def half_adder(half=FLOAT16):
     nodes = [
         helper.make_node("Add", ["x", "tiny"], ["sum"]),
         helper.make_node("Mul", ["sum", "two"], ["y"]),
     ]
     model = model_of(nodes, {"x": ["N"]}, {"y": ["N"]}, tiny=np.float32([2**-12]), two=np.float32([2.0]))
-    return halve(model, lambda node: True)
+    return halve(model, lambda node: True, half)
 
 
-def test_every_half_value_is_rounded_to_the_nearest_half():
+@pytest.mark.parametrize("half", [FLOAT16, BFLOAT16], ids=lambda half: str(half.dtype))
+def test_every_half_value_is_rounded_to_the_nearest_half(half):
     x = np.random.default_rng(0).uniform(-100, 100, 1000).astype(np.float32)
-    rounded = round_halves(half_adder())
-    half = (x.astype(np.float16).astype(np.float32) + np.float32(2**-12)).astype(np.float16)
-    wanted = (half.astype(np.float32) * 2).astype(np.float16).astype(np.float32)
+    rounded = round_halves(half_adder(half))
+    sums = (x.astype(half.dtype).astype(np.float32) + np.float32(2**-12)).astype(half.dtype)
+    wanted = (sums.astype(np.float32) * 2).astype(half.dtype).astype(np.float32)
     np.testing.assert_array_equal(run(rounded, x=x)[0], wanted)
     types = {tensor.data_type for tensor in rounded.graph.initializer}
-    assert TensorProto.FLOAT16 not in types
+    assert half.element not in types
 
 
 def test_what_overflows_in_float16_is_infinite():
@@ -132,6 +143,11 @@ def test_what_overflows_in_float16_is_infinite():
         np.inf,
         -np.inf,
     ]
+
+
+def test_bfloat16_has_the_range_of_float32():
+    rounded = run(round_halves(half_adder(BFLOAT16)), x=np.array([2.0**100, -(2.0**100)], np.float32))[0]
+    assert rounded.tolist() == [2.0**101, -(2.0**101)]
 
 
 # quantise

@@ -18,7 +18,12 @@ namespace {
 using flowtell_core::error;
 
 constexpr uint64_t max_ir_version = 10; // what ONNX Runtime 1.22, the oldest tested, still reads
-constexpr uint64_t min_opset = 18, max_opset = 20;
+struct Opsets {
+    uint64_t first, last;
+};
+
+constexpr Opsets opsets = {18, 20};
+constexpr Opsets bfloat16_opsets = {22, 22}; // a convolution takes bfloat16 from 22 on
 
 class File {
   public:
@@ -131,11 +136,11 @@ std::vector<uint8_t> Bundle::read_graph(const std::string &graph, const std::str
     if (sha256_hex(data.data(), data.size()) != entry->sha256) {
         throw error(FLOWTELL_BUNDLE_ERROR, "'%s' is not the file the manifest names: its SHA-256 differs", file);
     }
-    require_portable_graph(data.data(), data.size(), entry->file);
+    require_portable_graph(data.data(), data.size(), entry->file, precision);
     return data;
 }
 
-void require_portable_graph(const uint8_t *data, size_t size, const std::string &file) {
+void require_portable_graph(const uint8_t *data, size_t size, const std::string &file, const std::string &precision) {
     GraphFacts facts;
     try {
         facts = graph_facts_from_bytes(data, size);
@@ -163,13 +168,14 @@ void require_portable_graph(const uint8_t *data, size_t size, const std::string 
                         file.c_str(), domain.c_str());
         }
     }
-    if (versions.empty() || *versions.begin() < min_opset || *versions.rbegin() > max_opset) {
+    const Opsets read = precision == "bf16" ? bfloat16_opsets : opsets;
+    if (versions.empty() || *versions.begin() < read.first || *versions.rbegin() > read.last) {
         std::string stated;
         for (const uint64_t version : versions) {
             stated += (stated.empty() ? "" : ", ") + std::to_string(version);
         }
         throw error(FLOWTELL_BUNDLE_ERROR, "'%s' imports opset %s; from %" PRIu64 " to %" PRIu64 " is read",
-                    file.c_str(), stated.empty() ? "none" : stated.c_str(), min_opset, max_opset);
+                    file.c_str(), stated.empty() ? "none" : stated.c_str(), read.first, read.last);
     }
 }
 

@@ -22,6 +22,6 @@ struct Bundle {
 };
 
 // What read_graph demands of the bytes themselves; `file` is for the sentence. Throws Error(FLOWTELL_BUNDLE_ERROR).
-void require_portable_graph(const uint8_t *data, size_t size, const std::string &file);
+void require_portable_graph(const uint8_t *data, size_t size, const std::string &file, const std::string &precision);
 
 } // namespace flowtell_core

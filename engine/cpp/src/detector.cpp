@@ -18,6 +18,11 @@ static_assert(sizeof(size_t) >= 8, "libflowtell addresses clips of more than 4 G
 constexpr int32_t flow_stride = 4; // PWC-Net gives its flow at a quarter of the crop's size
 
 void require_precision(const std::string &precision) {
+    if (precision == "bf16") {
+        throw error(FLOWTELL_PROVIDER_ERROR,
+                    "the provider 'openvino' alone computes in bf16, and this library does not run it: take another "
+                    "precision");
+    }
     if (precision != "fp32" && precision != "fp16" && precision != "int8") {
         throw error(FLOWTELL_INVALID_ARGUMENT, "precision must be one of fp32, fp16, int8, not '%s'",
                     precision.c_str());

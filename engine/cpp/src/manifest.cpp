@@ -169,7 +169,7 @@ void parse_graphs(const JsonValue &value, const std::string &where, Manifest &ma
         }
         Manifest::Precisions files;
         for (const auto &[precision, entry] : precisions.members) {
-            require_one_of(true, precision, "each key of " + graph, {"fp32", "fp16", "int8"});
+            require_one_of(true, precision, "each key of " + graph, {"fp32", "fp16", "bf16", "int8"});
             files.emplace_back(precision, graph_file_of(entry, graph + " " + precision));
         }
         manifest.graphs.emplace_back(name, std::move(files));

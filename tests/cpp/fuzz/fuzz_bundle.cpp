@@ -24,7 +24,7 @@ void load_manifest(const uint8_t *data, size_t size) {
 
 void walk_graph(const uint8_t *data, size_t size) {
     try {
-        flowtell_core::require_portable_graph(data, size, "fuzzed.onnx");
+        flowtell_core::require_portable_graph(data, size, "fuzzed.onnx", "fp32");
     } catch (const Error &) {
     }
 }
