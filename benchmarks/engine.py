@@ -1,14 +1,17 @@
 """Times whole files, from path to verdict: the original method's demo, the engine, and its anytime mode.
 
-    python -m flowtell.benchmarks.engine VIDEO... --out result.json [--files N] [--whole N] [--picture P.png]
+    python -m flowtell.benchmarks.engine VIDEO... --out result.json [--whole N] [--anytime N] [--picture P]
 
 Every contender judges a file before the next file begins, in an order that turns from file to file, so that
 a machine that slows down for a while slows all of them. Before a file is timed, the reference judges the
 engine's own crops, and the run ends where their probabilities differ. Figures are kept file by file in the
 result, and a run that is begun again goes on where it stopped.
 
-For each contender: pairs a second and files a second, median and quartiles over the files. For the engine:
-the share of each stage, and the detector's rate beside the best float32 matrix product of the same run.
+For each contender: pairs a second and files a second, median and quartiles over the files; how many times
+the original's pairs a second, file by file; and verdicts that are not those of the engine in float32. For the
+engine: the share of each stage, and the detector's rate beside the best float32 matrix product of the same
+run. With --bundle a derived bundle, its other precisions run too, on OpenVINO; the last of them is the one
+whose anytime mode is measured.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ SAME_PROBABILITY = 1e-3
 """Of a pair: flow that differs in its sixth digit passes through the hues of the colour wheel, which jump."""
 
 OURS = "flowtell, cpu"
+ORIGINAL = "original demo in Keras"
 CLIPS = 4
 ERROR_RATE = 0.05
 
@@ -51,8 +55,10 @@ def main(argv=None):
     report["gflop_per_pair"] = _gflop_per_pair(contenders[OURS].bundle)
     report["threads"] = contenders[OURS].threads
     pairs = CLIPS * contenders[OURS].bundle.manifest.pairs_per_clip
+    # what they share of their paths says nothing and may be private
+    shared = os.path.commonpath([video.resolve().parent for video in args.video])
     for index, video in enumerate(videos):
-        name = "/".join(video.parts[-2:])
+        name = video.resolve().relative_to(shared).as_posix()
         entry = report["files"].setdefault(name, {})
         if entry.get("done") == _wanted(args, index, contenders):
             continue
@@ -65,8 +71,9 @@ def main(argv=None):
         names = list(contenders)
         for turn in range(len(names)):
             contender = names[(turn + index) % len(names)]
-            whole = index < args.whole and contender == OURS
-            entry[contender] = _timed(contenders[contender], video, pairs, whole)
+            anytime = contender == names[-1] and index < args.anytime
+            whole = anytime or index < args.whole
+            entry[contender] = _timed(contenders[contender], video, pairs, whole, anytime)
         entry["gemm_gflops"], _ = best_gemm()
         entry["done"] = _wanted(args, index, contenders)
         write_json(args.out, report)
@@ -91,7 +98,14 @@ def _arguments(argv):
     )
     parser.add_argument("--files", type=int, metavar="N", help="only the first N videos")
     parser.add_argument(
-        "--whole", type=int, default=0, metavar="N", help="judge the first N whole, and anytime besides"
+        "--whole", type=int, default=0, metavar="N", help="besides, judge every pair of the first N"
+    )
+    parser.add_argument(
+        "--anytime",
+        type=int,
+        default=0,
+        metavar="N",
+        help="judge the first N anytime, and whole",
     )
     parser.add_argument("--bundle", type=Path, default=flowtell.default_bundle_path(), metavar="DIR")
     parser.add_argument("--picture", type=new_file, help="draw the shares of the stages there")
@@ -122,12 +136,14 @@ def _contenders(args):
     models = keras_from_bundle(args.bundle)
     contenders = {
         OURS: flowtell.Detector.open(args.bundle, provider="cpu"),
-        "original demo in Keras": models,
+        ORIGINAL: models,
     }
-    try:
-        contenders["flowtell, openvino"] = flowtell.Detector.open(args.bundle, provider="openvino")
-    except flowtell.ProviderError as error:
-        print(f"without openvino: {error}", file=sys.stderr)
+    for precision in contenders[OURS].bundle.precisions("detector"):
+        name = "flowtell, openvino" if precision == "fp32" else f"flowtell, openvino {precision}"
+        try:
+            contenders[name] = flowtell.Detector.open(args.bundle, provider="openvino", precision=precision)
+        except flowtell.ProviderError as error:
+            print(f"without {name}: {error}", file=sys.stderr)
     return contenders, models
 
 
@@ -143,20 +159,26 @@ def _difference(video, detector, models):
     return float(np.abs(got - wanted).max())
 
 
-def _timed(contender, video, pairs, whole):
-    """Return the figures of one contender for one file of which it judges so many pairs."""
+def _timed(contender, video, pairs, whole, anytime):
+    """Return the figures of one contender for one file of which it judges so many pairs, and then all."""
     if not isinstance(contender, flowtell.Detector):
-        from flowtell.training.reference import judge_video
-
-        begun_s = time.perf_counter()
-        verdict = judge_video(video, contender, pairs=pairs)
-        spent_s = time.perf_counter() - begun_s
-        return {"pairs": len(verdict.pair_probabilities), "s": spent_s, "stages_ms": verdict.timing_ms}
+        figures = _as_original(contender, video, pairs)
+        return figures | ({"whole": _as_original(contender, video, None)} if whole else {})
     figures = _detect(contender, video, flowtell.Effort(max_clips=CLIPS))
     if whole:
         figures["whole"] = _detect(contender, video, flowtell.Effort())
+    if anytime:
         figures["anytime"] = _detect(contender, video, flowtell.Effort(error_rate=ERROR_RATE))
     return figures
+
+
+def _as_original(models, video, pairs):
+    from flowtell.training.reference import judge_video
+
+    begun_s = time.perf_counter()
+    verdict = judge_video(video, models, pairs=pairs)
+    spent_s = time.perf_counter() - begun_s
+    return {"pairs": len(verdict.pair_probabilities), "s": spent_s, "stages_ms": verdict.timing_ms}
 
 
 def _detect(detector, video, effort):
@@ -183,38 +205,65 @@ def _gflop_per_pair(bundle):
 
 
 def _wanted(args, index, contenders):
-    return [*sorted(contenders), index < args.whole]
+    return [*sorted(contenders), index < args.whole, index < args.anytime]
 
 
 def summary(report):
-    """Return the figures of a report over its files: rates, shares, and what anytime saved and changed."""
+    """Return the figures of a report over its files: rates, shares, and what anytime saved and changed.
+
+    Of each contender's 4 clips a file, and under `whole` of every pair of the files that all judged whole.
+    """
     done = [entry for entry in report["files"].values() if "done" in entry]
     names = sorted({name for entry in done for name in entry if isinstance(entry[name], dict)})
     ceiling = max((entry["gemm_gflops"] for entry in done), default=0.0)
     out = {"files": len(done), "best_gemm_gflops": ceiling}
+    sampled = [{name: entry[name] for name in names if name in entry} for entry in done]
+    wholes = [{name: e[name]["whole"] for name in e if "whole" in e[name]} for e in sampled]
+    wholes = [entry for entry in wholes if len(entry) == len(names)]
     for name in names:
-        ran = [entry[name] for entry in done if name in entry and entry[name]["pairs"]]
-        if not ran:
+        figures = _contender(name, sampled, report, ceiling)
+        if figures is None:
             continue
-        rates = [figures["pairs"] / figures["s"] for figures in ran]
-        total = {stage: sum(f["stages_ms"][stage] for f in ran) for stage in ran[0]["stages_ms"]}
-        out[name] = {
-            "pairs_per_s": _spread(rates),
-            "files_per_s": _spread([1 / figures["s"] for figures in ran]),
-            "stage_share": {stage: value / sum(total.values()) for stage, value in total.items()},
-        }
-        if "detector" in total:
-            wall_ms = 1e3 * sum(figures["s"] for figures in ran)
-            busy_ms = total["detector"] / report["threads"]
-            pairs = sum(figures["pairs"] for figures in ran)
-            rate = report["gflop_per_pair"] * pairs / (busy_ms / 1e3)
-            out[name]["detector_share_of_wall"] = busy_ms / wall_ms
-            out[name]["detector_gflops"] = rate
-            out[name]["detector_share_of_gemm"] = rate / ceiling
-        looked = [figures for figures in ran if "whole" in figures]
+        out[name] = figures
+        if wholes:
+            out[name]["whole"] = _contender(name, wholes, report, ceiling)
+        looked = [entry[name] for entry in sampled if "anytime" in entry.get(name, {})]
         if looked:
             out[name]["anytime"] = _anytime(looked)
     return out
+
+
+def _contender(name, entries, report, ceiling):
+    """Return the figures of one contender over files, each name -> its figures; None where it judged none."""
+    judged = [entry for entry in entries if entry.get(name, {}).get("pairs")]
+    ran = [entry[name] for entry in judged]
+    if not ran:
+        return None
+    total = {stage: sum(f["stages_ms"][stage] for f in ran) for stage in ran[0]["stages_ms"]}
+    out = {
+        "files": len(ran),
+        "pairs_per_s": _spread([_rate(figures) for figures in ran]),
+        "files_per_s": _spread([1 / figures["s"] for figures in ran]),
+        "stage_share": {stage: value / sum(total.values()) for stage, value in total.items()},
+    }
+    beside = [entry for entry in judged if entry.get(ORIGINAL, {}).get("pairs")]
+    if beside:
+        times = [_rate(entry[name]) / _rate(entry[ORIGINAL]) for entry in beside]
+        out["times_the_original"] = _spread(times)
+    if "verdict" in ran[0]:
+        out["other_verdicts"] = sum(entry[name]["verdict"] != entry[OURS]["verdict"] for entry in judged)
+    if "detector" in total:
+        wall_ms = 1e3 * sum(figures["s"] for figures in ran)
+        busy_ms = total["detector"] / report["threads"]
+        rate = report["gflop_per_pair"] * sum(figures["pairs"] for figures in ran) / (busy_ms / 1e3)
+        out["detector_share_of_wall"] = busy_ms / wall_ms
+        out["detector_gflops"] = rate
+        out["detector_share_of_gemm"] = rate / ceiling
+    return out
+
+
+def _rate(figures):
+    return figures["pairs"] / figures["s"]
 
 
 def _anytime(looked):

@@ -3,12 +3,12 @@
     python -m flowtell.benchmarks.precision [BUNDLE] --clips VIDEO... > result.json
     python -m flowtell.benchmarks.precision --table result.json
 
-The first derives fp16 and int8 from the stored copy, compares them with the Keras models as the gate of
-`flowtell export` does, but goes on where one does not pass, and prints one JSON object. Speed is that of one
-face clip on one thread, in ONNX Runtime as the engine opens it and in OpenVINO where it is installed, all
-contenders in turn; OpenVINO is told to compute an fp16 graph in f16 and any other in f32. VGG16 alone is cut
-out of the detector. The second prints the tables of `docs/precision.md`. Twenty clips of 16 pairs take about
-ten minutes on two cores.
+The first derives fp16, bf16 and int8 from the stored copy, compares them with the Keras models as the gate
+of `flowtell export` does, but goes on where one does not pass, and prints one JSON object. Speed is that of
+one face clip on one thread, in ONNX Runtime as the engine opens it and in OpenVINO where it is installed, all
+contenders in turn; OpenVINO is told to compute an fp16 graph in f16 and any other as it is written; bf16 is
+for OpenVINO alone, on a CPU that has it. VGG16 alone is cut out of the detector. The second prints the tables
+of `docs/precision.md`. Twenty clips of 16 pairs take about ten minutes on two cores.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 
 import flowtell
+from flowtell import _provider_openvino
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.runtimes import openvino_model
 from flowtell.benchmarks.statistics import interleaved_timings
@@ -85,9 +86,9 @@ def measure(bundle, frames, runs):
     stored = onnx.load_model_from_string(graphs["fp32"])
     graphs[WIDENED] = widen_weights(stored).SerializeToString()
     inputs = {"clips": frames[None]}
-    contenders = {}
+    contenders, picture = {}, _vgg16_picture(graphs["fp32"], inputs)
     for precision, data in graphs.items():
-        parts = {"detector": (data, inputs), "VGG16": vgg16_alone(data, inputs)}
+        parts = {"detector": (data, inputs), "VGG16": (vgg16_alone(data), picture)}
         for part, runtime in _PARTS:
             run = _OPEN[runtime](*parts[part], precision)
             if run is not None:
@@ -162,7 +163,7 @@ def tables(result):
 def _speed(timing, base):
     """Return a median's speed beside fp32's median, and those of the quartiles beside it."""
     if timing is None:
-        return "not installed"
+        return "not run"
     median, slow, fast = (base["median_ms"] / timing[key] for key in ("median_ms", "high_ms", "low_ms"))
     return f"{median:.2f} ({slow:.2f} to {fast:.2f})"
 
@@ -178,27 +179,31 @@ def _largest_difference(first, second, inputs):
     return float(np.abs(one - other).max())
 
 
-def vgg16_alone(data, inputs):
-    """Cut VGG16 out of a detector; return its bytes and what it reads for these inputs."""
+def vgg16_alone(data):
+    """Cut VGG16 out of a detector; return its bytes."""
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(data))
-    cut = onnx.utils.Extractor(model).extract_model([_VGG16_INPUT], [_VGG16_OUTPUT])
-    shown = onnx.ModelProto()
-    shown.CopyFrom(model)
+    return onnx.utils.Extractor(model).extract_model([_VGG16_INPUT], [_VGG16_OUTPUT]).SerializeToString()
+
+
+def _vgg16_picture(data, inputs):
+    """Return what VGG16 reads inside a float32 detector for these inputs."""
+    shown = onnx.load_model_from_string(data)
     shown.graph.output.append(onnx.ValueInfoProto(name=_VGG16_INPUT))
     (picture,) = session_of(shown).run([_VGG16_INPUT], inputs)
-    return cut.SerializeToString(), {_VGG16_INPUT: np.ascontiguousarray(picture)}
+    return {_VGG16_INPUT: np.ascontiguousarray(picture)}
 
 
 def _onnxruntime(data, inputs, precision):
+    if precision == "bf16":
+        return None
     session = session_of(data)
     return lambda: session.run(None, inputs)
 
 
 def _openvino(data, inputs, precision):
-    try:
-        compiled = openvino_model(data, 1, "f16" if precision == "fp16" else "f32")
-    except ImportError:
+    if _provider_openvino.why_not() or (precision == "bf16" and _provider_openvino.why_not_bf16()):
         return None
+    compiled = openvino_model(data, 1, "f16" if precision == "fp16" else "f32")
     return lambda: compiled(inputs)
 
 

@@ -14,17 +14,21 @@ from flowtell.benchmarks.rendered import cross, crowd, write_scene
 
 
 def entry(pairs, seconds, whole_s, anytime_s, anytime_verdict):
-    looked = {"pairs": 320, "s": whole_s, "verdict": "fake"}
+    looked = {"pairs": 320, "s": whole_s, "verdict": "fake", "stages_ms": {"detector": 1800.0 * whole_s}}
+    original = {"pairs": 64, "s": 16.0, "stages_ms": {"flow": 12000.0, "predict": 4000.0}}
+    ours = {
+        "pairs": pairs,
+        "s": seconds,
+        "verdict": "fake",
+        "stages_ms": {"decode": 100.0, "detector": 900.0 * seconds},
+        "whole": looked,
+    }
     return {
         "done": True,
         "gemm_gflops": 100.0,
-        "flowtell, cpu": {
-            "pairs": pairs,
-            "s": seconds,
-            "stages_ms": {"decode": 100.0, "detector": 900.0 * seconds},
-            "whole": looked,
-            "anytime": {"pairs": 16, "s": anytime_s, "verdict": anytime_verdict},
-        },
+        "flowtell, cpu": ours | {"anytime": {"pairs": 16, "s": anytime_s, "verdict": anytime_verdict}},
+        "flowtell, openvino bf16": ours | {"s": seconds / 2, "verdict": anytime_verdict},
+        "original demo in Keras": original | {"whole": original},
     }
 
 
@@ -36,7 +40,18 @@ def test_a_summary_is_of_its_files():
     }
     found = summary({"files": files, "threads": 2, "gflop_per_pair": 20.0})
     assert found["files"] == 2
-    ours = found["flowtell, cpu"]
+    ours, quick, original = (
+        found[name] for name in ("flowtell, cpu", "flowtell, openvino bf16", "original demo in Keras")
+    )
+    assert ours["times_the_original"] == {"median": 3.0, "quartiles": [2.5, 3.5]}
+    assert quick["times_the_original"]["median"] == 6.0
+    assert original["times_the_original"]["median"] == 1.0
+    assert (ours["other_verdicts"], quick["other_verdicts"]) == (0, 1)
+    assert "other_verdicts" not in original
+    assert ours["whole"]["pairs_per_s"]["median"] == 8.0
+    assert ours["whole"]["times_the_original"]["median"] == 2.0
+    assert ours["whole"]["detector_share_of_wall"] == pytest.approx(0.9)
+    assert "anytime" not in quick
     assert ours["pairs_per_s"]["median"] == 12.0
     assert ours["files_per_s"]["median"] == pytest.approx((1 / 8 + 1 / 4) / 2, abs=1e-3)
     # 10.8 s of detector time on two threads, of 12 s of wall time; 128 pairs of 20 GFLOP in 5.4 s

@@ -73,5 +73,5 @@ def test_a_graph_that_is_computed_in_float32_is_no_bf16(in_float32):
 
 def test_a_bf16_graph_has_the_first_opset_with_convolutions_in_it(add_bf16, motion_detector):
     folder = add_bf16(motion_detector)
-    with pytest.raises(BundleError, match="'detector-bf16.onnx' imports opset 18; from 22 to 22 is read"):
+    with pytest.raises(BundleError, match=r"'detector-bf16\.onnx' imports opset 18; from 22 to 22 is read"):
         Bundle.open(folder).verify()
