@@ -52,12 +52,16 @@ cpp: ## Build and test the C library in build/cpp
 BENCH := build/bench
 bench: $(VENV)/.has-dev ## Measure the default bundle and what one would use instead, for the README's table
 	@mkdir -p $(BENCH) benchmarks/results/default
-	$(BIN)/flowtell bench contenders --out benchmarks/results/default/contenders.json --picture $(BENCH)/contenders.png
-	$(BIN)/flowtell export engine/flowtell/bundles/default --out $(BENCH)/bundle --precision fp16 \
+	$(BIN)/flowtell export engine/flowtell/bundles/default --out $(BENCH)/bundle --precision fp16 bf16 \
 		--clips engine/flowtell/samples/*.mp4
-	for setting in "cpu fp32" "openvino fp32" "openvino fp16"; do set -- $$setting; for attempt in 1 2 3; do \
-		$(BIN)/flowtell bench $(BENCH)/bundle --scenario offline --provider $$1 --precision $$2 \
-			--out benchmarks/results/default/offline-$$1-$$2.json && continue 2; \
+	$(BIN)/flowtell bench contenders $(BENCH)/bundle --out benchmarks/results/default/contenders.json \
+		--picture $(BENCH)/contenders.png
+	rm -f benchmarks/results/default/offline-*.json
+	settings="cpu-fp32 openvino-fp32 openvino-fp16"; \
+	! $(BIN)/flowtell doctor | grep -q '^yes *precision bf16' || settings="$$settings openvino-bf16"; \
+	for setting in $$settings; do for attempt in 1 2 3; do \
+		$(BIN)/flowtell bench $(BENCH)/bundle --scenario offline --provider $${setting%-*} \
+			--precision $${setting#*-} --out benchmarks/results/default/offline-$$setting.json && continue 2; \
 		done; exit 1; done
 	$(BIN)/flowtell bench report benchmarks/results/default/offline-*.json --out $(BENCH)/report.html
 	$(BIN)/python -m flowtell.benchmarks.readme_table

@@ -21,6 +21,7 @@ class Entry:
         summary: what it does.
         same_output: whether it had to give the first contender's outputs.
         ours: whether it is the engine.
+        precision: of what it computes in, for how far its outputs may differ.
         missing: why it did not run; None where it did.
         largest_difference: of a logit, from the first contender's; None where it did not run.
         median_ms: of a turn, in which it judges every clip once; None where it was not timed.
@@ -32,6 +33,7 @@ class Entry:
     summary: str
     same_output: bool
     ours: bool = False
+    precision: str = "fp32"
     missing: str | None = None
     largest_difference: float | None = None
     median_ms: float | None = None
@@ -49,7 +51,7 @@ class Entry:
         return (
             self.same_output
             and self.largest_difference is not None
-            and not self.largest_difference <= LIMITS["fp32"]
+            and not self.largest_difference <= LIMITS[self.precision]
         )
 
 
@@ -72,7 +74,8 @@ def contest(arena, clips, runs, names=CONTENDERS, progress=lambda words: None):
     wanted = None
     for name in names:
         module = load_contender(name)
-        about = (module.NAME, module.SUMMARY, module.SAME_OUTPUT, name in OURS)
+        precision = getattr(module, "PRECISION", "fp32")
+        about = (module.NAME, module.SUMMARY, module.SAME_OUTPUT, name in OURS, precision)
         progress(f"{module.NAME}: opening")
         try:
             judge = module.open_contender(arena)

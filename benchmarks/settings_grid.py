@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from itertools import product
 
+from flowtell._providers import computes_in
+
 __all__ = ["CLIPS_PER_CALL", "Grid", "Point", "grid_of"]
 
 CLIPS_PER_CALL = (1, 2, 4, 8)
@@ -46,8 +48,9 @@ class Grid:
     pairs: tuple
 
     def points(self):
-        """Return a list of every `Point`, the last setting running fastest."""
-        return [Point(*values) for values in product(*asdict(self).values())]
+        """Return a list of every `Point` that some machine could run, the last setting running fastest."""
+        points = (Point(*values) for values in product(*asdict(self).values()))
+        return [point for point in points if computes_in(point.provider, point.precision)]
 
 
 def grid_of(bundle, pairs=None):

@@ -9,6 +9,7 @@ tried again, in turn, so that the choice does not hang on one slow moment of the
 
 from dataclasses import dataclass, replace
 
+from flowtell._providers import computes_in
 from flowtell.benchmarks.settings_grid import Point
 from flowtell.benchmarks.statistics import quantile
 
@@ -82,7 +83,8 @@ def tune(grid, measure, limits):
     search = _Search(grid, measure, limits)
     for provider in grid.providers:
         for precision in grid.precisions:
-            search.look(provider, precision, max(grid.threads), min(grid.clips_per_call))
+            if computes_in(provider, precision):
+                search.look(provider, precision, max(grid.threads), min(grid.clips_per_call))
     for leader in search.leaders()[:_CLIMBERS]:
         search.climb(leader)
     if not search.leaders():

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 
 from flowtell import InputError
+from flowtell._cpu_features import has_vnni
 from flowtell.export.passes.quantise import INT8_MAX
 
 __all__ = ["activation_scales", "session_of", "with_outputs"]
@@ -61,7 +62,8 @@ def session_of(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if not has_vnni():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     data = model if isinstance(model, bytes) else model.SerializeToString()
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 

@@ -1,7 +1,8 @@
 """What a user would run instead, one file each: contenders judge the same face clips as the engine.
 
 Each module has `NAME`, `SUMMARY`, `SAME_OUTPUT` (whether it must give the engine's outputs, within
-tolerance, or is another method whose outputs are its own) and `open_contender(arena)`. That returns a
+tolerance, or is another method whose outputs are its own), `PRECISION` where that is not fp32, and
+`open_contender(arena)`. That returns a
 function from clips, uint8 `[T+1, S, S, 3]` each, to a list of outputs, float32 `[T + 1]`: the logits of the
 pairs, then of the clip. Either raises `MissingError` where something it needs is not installed.
 """
@@ -16,6 +17,7 @@ __all__ = ["CONTENDERS", "OURS", "Arena", "MissingError", "engine_judge", "load_
 CONTENDERS = (
     "flowtell_cpu",
     "flowtell_openvino",
+    "flowtell_openvino_bf16",
     "keras_pairs",
     "keras_clips",
     "tensorflow_xla",
@@ -28,7 +30,7 @@ CONTENDERS = (
 )
 """Modules of this package; the first is the engine, which the others are compared with."""
 
-OURS = ("flowtell_cpu", "flowtell_openvino")
+OURS = ("flowtell_cpu", "flowtell_openvino", "flowtell_openvino_bf16")
 """Those that are the engine."""
 
 
@@ -70,19 +72,21 @@ def load_contender(name):
     return importlib.import_module(f"flowtell.benchmarks.contenders.{name}")
 
 
-def engine_judge(arena, provider):
-    """Return the judging function of the engine on a provider, in float32.
+def engine_judge(arena, provider, precision="fp32"):
+    """Return the judging function of the engine on a provider.
 
     Raises:
-        MissingError: what the provider needs is not installed.
+        MissingError: what the provider needs is not installed, or the bundle has no such detector.
     """
     import numpy as np
 
     import flowtell
 
     try:
-        detector = flowtell.Detector.open(arena.bundle, provider=provider, threads=arena.threads)
-    except flowtell.ProviderError as error:
+        detector = flowtell.Detector.open(
+            arena.bundle, provider=provider, precision=precision, threads=arena.threads
+        )
+    except (flowtell.ProviderError, flowtell.BundleError) as error:
         raise MissingError(str(error)) from error
 
     def judge(clips):

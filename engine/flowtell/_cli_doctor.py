@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from . import _provider_openvino
 from ._bundle import Bundle
 from ._detector import Detector, usable_cores
 from ._errors import FlowtellError
@@ -64,6 +65,7 @@ def examine() -> list[Finding]:
     for name in PROVIDER_NAMES:
         reason = why_not(name)
         findings.append(Finding(f"provider {name}", reason is None, reason or "usable", name == "auto"))
+    findings.append(_bf16())
     findings.append(_try("default bundle", _default_bundle))
     return findings
 
@@ -73,6 +75,16 @@ def _try(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, True, look(), True)
     except (FlowtellError, ImportError) as error:
         return Finding(name, False, str(error), True)
+
+
+def _bf16() -> Finding:
+    reason = why_not("openvino")
+    if reason is None:
+        try:
+            reason = _provider_openvino.why_not_bf16()
+        except FlowtellError as error:
+            reason = str(error)
+    return Finding("precision bf16", reason is None, reason or "usable, by openvino", False)
 
 
 def _version_of(module: str) -> str:

@@ -44,9 +44,7 @@ def why_not_bf16() -> str | None:
     """
     if "BF16" in _load().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
-    return (
-        "this CPU has no arithmetic in bfloat16 (neither AVX-512 BF16 nor AMX): take a bundle's fp32 detector"
-    )
+    return "this CPU has no arithmetic in bfloat16 (neither AVX-512 BF16 nor AMX): take another precision"
 
 
 def open_graph(source: GraphSource, threads: int) -> GraphRunner:

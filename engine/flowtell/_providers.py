@@ -26,6 +26,7 @@ __all__ = [
     "CPU",
     "PROVIDER_NAMES",
     "Provider",
+    "computes_in",
     "provider_called",
     "usable_providers",
     "why_not",
@@ -138,6 +139,11 @@ def provider_called(name: str) -> Provider:
     if reason is not None:
         raise ProviderError(reason)
     return next(p for p in _PROVIDERS if p.name == name and p.why_not() is None)
+
+
+def computes_in(name: str, precision: str) -> bool:
+    """Tell whether the provider called `name` runs graphs in `precision` on any machine."""
+    return any(provider.name == name and precision in provider.precisions for provider in _PROVIDERS)
 
 
 def usable_providers(precision: str = "fp32") -> list[Provider]:

@@ -177,6 +177,10 @@ def test_doctor_says_what_is_usable_and_why_not(capsys):
     assert not findings["provider cuda"]["usable"]
     assert "needs onnxruntime-gpu" in findings["provider cuda"]["detail"]
     assert document["can_judge"] == findings["default bundle"]["usable"] == (code == 0)
+    bf16 = findings["precision bf16"]
+    no_bf16 = ("this CPU has no arithmetic in bfloat16", "the provider 'openvino' needs")
+    assert bf16["detail"] == "usable, by openvino" if bf16["usable"] else bf16["detail"].startswith(no_bf16)
+    assert not bf16["needed"]
     text_code, text, _ = run(capsys, "doctor")
     assert text_code == code
     assert all(name in text for name in findings)

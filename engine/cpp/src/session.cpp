@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "cpu_features.h"
 #include "plan_session.h"
 #include "status.h"
 
@@ -194,7 +195,9 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, c
     require(api.SetSessionGraphOptimizationLevel(options.get(), ORT_ENABLE_ALL), setting);
     require(api.SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_WARNING), setting);
     // the reason stands in engine/flowtell/_onnxruntime.py
-    require(api.AddSessionConfigEntry(options.get(), "session.x64quantprecision", "1"), setting);
+    if (!has_vnni()) {
+        require(api.AddSessionConfigEntry(options.get(), "session.x64quantprecision", "1"), setting);
+    }
     // The CPU provider is the one that ONNX Runtime takes where none is appended: there is nothing to fall back from.
     require(
         api.CreateSessionFromArray(runtime_->environment(), data.data(), data.size(), options.get(), session_.out()),
