@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from tolerances import TOLERANCES
 
 from flowtell import InputError
+from flowtell._cpu_features import has_vnni
 from flowtell.export.blocks import node_blocks
 from flowtell.export.calibration import activation_scales, session_of, with_outputs
 from flowtell.export.passes.halve import halve
@@ -168,6 +169,20 @@ def test_pairs_stand_around_chosen_convolutions_and_are_symmetric(conv_relu_conv
         assert scale.shape == (len(kernel),)
         step = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / 127
         assert (np.abs(widened - kernel) <= 0.5001 * step).all()
+
+
+def test_sums_are_exact_where_the_cpu_has_vnni(conv_relu_conv):
+    """So that what keeps other CPUs from saturating need not be asked for there."""
+    if not has_vnni():
+        pytest.skip("this CPU has no VNNI")
+    scales = dict.fromkeys(quantised_sources(conv_relu_conv, lambda name: True), 0.02)
+    quantised = quantise(conv_relu_conv, lambda name: True, scales)
+    careful = onnxruntime.SessionOptions()
+    careful.add_session_config_entry("session.x64quantprecision", "1")
+    data = quantised.SerializeToString()
+    slow = onnxruntime.InferenceSession(data, careful, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(0).normal(size=(4, 1, 8, 8)).astype(np.float32)
+    np.testing.assert_array_equal(run(quantised, x=x)[0], slow.run(None, {"x": x})[0])
 
 
 def test_quantised_values_are_those_of_the_definition(conv_relu_conv):

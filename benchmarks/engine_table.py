@@ -1,0 +1,82 @@
+"""Prints what `flowtell.benchmarks.engine` measured as a table in Markdown.
+
+python -m flowtell.benchmarks.engine_table benchmarks/results/engine-xeon-amx-2-cores.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from flowtell.benchmarks.engine import ORIGINAL, OURS
+
+__all__ = ["table_of"]
+
+
+def table_of(summary):
+    """Return the lines of the table, the slowest contender first, and of what anytime judging saved.
+
+    Args:
+        summary: the entry `summary` of a result of `flowtell.benchmarks.engine`.
+    """
+    rows = {name: entry for name, entry in summary.items() if isinstance(entry, dict)}
+    wholes = max((row["whole"]["files"] for row in rows.values() if row.get("whole")), default=0)
+    lines = [
+        f"| | pairs/s, 4 clips of each of {summary['files']} files | times the original "
+        f"| pairs/s, every pair of {wholes} files | times the original | verdicts that are not those of "
+        f"`{OURS}` | detector's share of the time | of the best float32 matrix product |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(rows.items(), key=lambda item: item[1]["pairs_per_s"]["median"]):
+        whole = row.get("whole") or {}
+        cells = [
+            *_rates(row),
+            *_rates(whole),
+            _verdicts(row, name),
+            _share(whole, "wall"),
+            _share(whole, "gemm"),
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name, row in rows.items():
+        if "anytime" in row:
+            lines += ["", _anytime(name, row["anytime"])]
+    return lines
+
+
+def _rates(row):
+    if not row:
+        return "", ""
+    times = f"{row['times_the_original']['median']:.1f}" if "times_the_original" in row else ""
+    low, high = row["pairs_per_s"]["quartiles"]
+    return f"{row['pairs_per_s']['median']:.1f} ({low:.1f} to {high:.1f})", times
+
+
+def _verdicts(row, name):
+    return "" if name in (OURS, ORIGINAL) else f"{row['other_verdicts']} of {row['files']}"
+
+
+def _share(row, of):
+    key = f"detector_share_of_{of}"
+    return f"{row[key]:.0%}" if key in row else ""
+
+
+def _anytime(name, found):
+    slow, fast = found["times_faster"]["quartiles"]
+    saved = f"{found['times_faster']['median']:.1f} times as fast (quartiles {slow:.1f} to {fast:.1f})"
+    flips = sum(found["flips"].values())
+    return (
+        f"Anytime beside every pair ({name}, {found['files']} files): {saved}, "
+        f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdicts changed."
+    )
+
+
+def _main():
+    parser = argparse.ArgumentParser(
+        prog="python -m flowtell.benchmarks.engine_table", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("result", type=Path, help="what flowtell.benchmarks.engine wrote")
+    summary = json.loads(parser.parse_args().result.read_text(encoding="utf-8"))["summary"]
+    print("\n".join(table_of(summary)))
+
+
+if __name__ == "__main__":
+    _main()
