@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import flowtell
 from flowtell.benchmarks.endurance import crossing_figures, main
 from flowtell.benchmarks.engine import summary
+from flowtell.benchmarks.engine_table import table_of
 from flowtell.benchmarks.rendered import cross, crowd, write_scene
 
 
@@ -63,6 +66,17 @@ def test_a_summary_is_of_its_files():
     assert ours["anytime"]["times_faster"]["median"] == 12.5
     assert ours["anytime"]["times_faster_in_all"] == 8.0
     assert ours["anytime"]["pairs_share"] == 0.05
+
+
+def test_the_page_has_the_table_of_the_stored_result():
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    result, shown = re.search(
+        r"benchmarks\.engine_table (\S+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL
+    ).groups()
+    stored = json.loads((root / result).read_text(encoding="utf-8"))
+    assert shown.splitlines() == table_of(stored["summary"])
+    assert stored["summary"] == summary(stored)
 
 
 @pytest.mark.parametrize("scene", [cross(4), crowd(2)])
