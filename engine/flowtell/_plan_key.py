@@ -32,7 +32,7 @@ class PlanKey:
         version: of that, all four numbers: plans of another are not read.
         gpu: name of the GPU; empty for `tensorrt_rtx`, whose plans are for a compute capability.
         compute_capability: of the GPU, such as `8.6`.
-        precision: what the graph computes in: `fp32`, `fp16`, `bf16` or `int8`.
+        precision: what the graph computes in: `fp32`, `fp16` or `int8`.
         profile: name of each input to its smallest, usual and largest shape.
         system: operating system and processor, such as `Linux-x86_64`.
     """

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile_bundles import CASES, HostileCase
+from hostile_bundles import CASES, HostileCase, rewrite
 
 from flowtell import Bundle, BundleError, Detector
 
 FLOWTELL_BUNDLE_ERROR = 4
+FLOWTELL_PROVIDER_ERROR = 5
 
 # Python's recursion ends a manifest of a hundred thousand brackets, here a limit of its own does.
 OTHER_WORDS = {"manifest_bomb_of_depth": "it is nested deeper than 100 levels"}
 
-Refusal = Callable[[Path], tuple[int, str]]
+Refusal = Callable[..., tuple[int, str]]
 
 
 class Options(ctypes.Structure):
@@ -34,13 +35,13 @@ class Options(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def refuse(c_library: Path, onnxruntime_library: Path) -> Refusal:
-    """Return `refuse(folder) -> (status, sentence)`: opens a bundle through the C interface."""
+    """Return `refuse(folder, precision=None) -> (status, sentence)`: opens a bundle through the C interface."""
     api = ctypes.CDLL(str(c_library))
     api.flowtell_last_error.restype = ctypes.c_char_p
 
-    def call(folder: Path) -> tuple[int, str]:
+    def call(folder: Path, precision: bytes | None = None) -> tuple[int, str]:
         options = Options(
-            ctypes.sizeof(Options), os.fsencode(folder), b"cpu", None, os.fsencode(onnxruntime_library)
+            ctypes.sizeof(Options), os.fsencode(folder), b"cpu", precision, os.fsencode(onnxruntime_library)
         )
         detector = ctypes.c_void_p()
         status = api.flowtell_detector_open(ctypes.byref(options), ctypes.byref(detector))
@@ -64,3 +65,18 @@ def test_is_refused_in_the_words_of_python(case: HostileCase, refuse: Refusal, t
     else:
         assert case.says in sentence
         assert sentence.replace("\\\\", "\\") == str(caught.value).replace("\\\\", "\\")
+
+
+def test_bf16_is_refused_with_who_computes_it(refuse: Refusal, tiny_bundle: Path) -> None:
+    status, sentence = refuse(tiny_bundle, b"bf16")
+    assert status == FLOWTELL_PROVIDER_ERROR
+    assert "the provider 'openvino' alone computes in bf16" in sentence
+
+
+def test_a_manifest_may_name_a_bf16_detector(refuse: Refusal, tiny_bundle_copy: Path) -> None:
+    """What the library does not run does not keep it from what it runs."""
+    entry = {"file": "detector-bf16.onnx", "sha256": "0" * 64, "bytes": 1}
+    rewrite(tiny_bundle_copy, lambda m: m["graphs"]["detector"].update(bf16=entry))
+    status, sentence = refuse(tiny_bundle_copy, b"fp16")
+    assert status == FLOWTELL_BUNDLE_ERROR
+    assert "has no detector graph in fp16, but in fp32, bf16" in sentence

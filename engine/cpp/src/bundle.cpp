@@ -18,6 +18,7 @@ namespace {
 using flowtell_core::error;
 
 constexpr uint64_t max_ir_version = 10; // what ONNX Runtime 1.22, the oldest tested, still reads
+
 struct Opsets {
     uint64_t first, last;
 };

@@ -128,7 +128,7 @@ typedef struct flowtell_options {
     const char *provider;  /* "auto", "cpu", or NULL for "auto"; "tensorrt" where the library was built with it (see
                             * docs/c-library.md); one asked for by name is used or it is an error */
     const char *precision; /* of the detector graph: "fp32", "fp16" or "int8", where the bundle has it; NULL: "fp32";
-                              "bf16" is FLOWTELL_PROVIDER_ERROR: this library runs no provider that computes in it */
+                            * "bf16" is FLOWTELL_PROVIDER_ERROR: this library runs no provider that computes in it */
     const char *onnxruntime; /* path of ONNX Runtime's shared library, 1.21 or newer; NULL: what the environment
                               * variable FLOWTELL_ONNXRUNTIME names, or else the system's search for libonnxruntime */
 } flowtell_options;
