@@ -17,6 +17,8 @@ MAX_CLIPS_LIMIT = 256
 _GOLDEN = 2654435769
 """2**32 over the golden ratio, rounded to odd."""
 
+_RANKS = 1 << 32
+
 
 class EvenSample(Generic[T]):
     """Keeps at most `size` of the items offered, spread evenly over all that were.
@@ -33,19 +35,37 @@ class EvenSample(Generic[T]):
         self._size = size
         self._kept: list[tuple[bool, int, int, T]] = []
         self._counts = {False: 0, True: 0}
+        self._latest_rank: int | None = None
         self.offered = 0
 
-    def offer(self, item: T, *, preferred: bool) -> None:
-        """Take the next item of the stream."""
-        rank = (self._counts[preferred] * _GOLDEN) % (1 << 32)
+    def offer(self, item: T, *, preferred: bool) -> T | None:
+        """Take the next item of the stream; return the one that is given up for it, if any, maybe itself."""
+        rank = (self._counts[preferred] * _GOLDEN) % _RANKS
         self._counts[preferred] += 1
+        self._latest_rank = rank if preferred else None
         # the heap gives up its lowest entry: not preferred before preferred, high rank before low
         entry = (preferred, -rank, self.offered, item)
         self.offered += 1
         if len(self._kept) < self._size:
             heapq.heappush(self._kept, entry)
-        else:
-            heapq.heappushpop(self._kept, entry)
+            return None
+        return heapq.heappushpop(self._kept, entry)[3]
+
+    def may_keep_latest(self, seen_share: float, size: int | None = None) -> bool:
+        """Guess whether the item offered last will be in the sample of `size`, or in the whole one.
+
+        Args:
+            seen_share: of the stream that has been offered so far, above 0; the rest is taken to be like it.
+            size: as of `items`.
+
+        Returns:
+            False for an item that is not preferred: what becomes of it hangs on the others.
+        """
+        if self._latest_rank is None:
+            return False
+        # ranks are spread evenly, so that of n items about n * bound / _RANKS have one below a bound
+        expected = self._counts[True] / seen_share
+        return self._latest_rank * expected < (size or self._size) * _RANKS
 
     def items(self, size: int | None = None) -> list[T]:
         """Return what is kept, in the order it was offered; what a sample of `size` would have kept."""

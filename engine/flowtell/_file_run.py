@@ -16,6 +16,7 @@ from ._cores import Core, Cores
 from ._decode import Frame
 from ._effort import Effort
 from ._errors import DecodeError, InputError
+from ._foresight import Foresight
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
@@ -73,8 +74,10 @@ class FileRun:
 
                 if effort.is_by_runs:
                     self._judge_runs(clips, effort, RunPlan(pairs_per_clip), threshold, judge)
+                elif effort.max_clips is None and effort.clips_per_minute is None:
+                    self._keep(judge(clips))
                 else:
-                    self._keep(judge(self._sampled(clips, effort)))
+                    self._judge_sample(clips, effort, core)
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"
@@ -110,19 +113,23 @@ class FileRun:
             ),
         )
 
-    def _sampled(self, clips: Iterable[FaceClip], effort: Effort) -> Iterable[FaceClip]:
-        """Return the clips that are to be judged: all, as they come, or a sample, once the file is read."""
-        if effort.max_clips is None and effort.clips_per_minute is None:
-            return clips
+    def _judge_sample(self, clips: Iterable[FaceClip], effort: Effort, core: Core) -> None:
+        """Judge a sample of the clips, which is known when the file has been read; begin with likely ones."""
         sample: EvenSample[FaceClip] = EvenSample(effort.max_clips or MAX_CLIPS_LIMIT)
-        for clip in clips:
-            sample.offer(clip, preferred=not clip.is_background)
-        size = effort.max_clips
-        if effort.clips_per_minute is not None:
-            size = max(math.ceil(effort.clips_per_minute * self._reader.time_s / 60), 1)
-        chosen = sample.items(size)
-        self._stopped = "all" if sample.offered == len(chosen) else "budget"
-        return chosen
+        with Foresight(self._pool, self._control) as foresight:
+            for clip in clips:
+                given_up = sample.offer(clip, preferred=not clip.is_background)
+                if given_up is not None:
+                    foresight.give_up(given_up)
+                duration_s = self._reader.duration_s
+                if given_up is not clip and duration_s is not None and 0 < clip.end_s < duration_s:
+                    size = _sample_size(effort, duration_s)
+                    if sample.may_keep_latest(clip.end_s / duration_s, size):
+                        foresight.begin(clip)
+            chosen = sample.items(_sample_size(effort, self._reader.time_s))
+            self._stopped = "all" if sample.offered == len(chosen) else "budget"
+            foresight.give_up_others(chosen)
+            self._keep(judged_in_order(self._pool, chosen, core, self._control, foresight.submit))
 
     def _judge_runs(
         self, clips: Iterable[FaceClip], effort: Effort, plan: RunPlan, threshold: float, judge: Judge
@@ -145,9 +152,20 @@ class FileRun:
 
 
 def judged_in_order(
-    pool: JudgePool, clips: Iterable[FaceClip], core: Core, control: RunControl
+    pool: JudgePool,
+    clips: Iterable[FaceClip],
+    core: Core,
+    control: RunControl,
+    submit: Callable[[FaceClip], Ticket] | None = None,
 ) -> Iterator[tuple[FaceClip, ClipLogits]]:
     """Yield each clip with what the detector says about it, in order, a few clips ahead and no more.
+
+    Args:
+        pool: judges them.
+        clips: of the run.
+        core: lent while the next clip is not known.
+        control: of the run.
+        submit: hands a clip to the pool, or finds where that was done before; None does the former.
 
     Raises:
         TimeUpError, CancelledError: where the run has no more time or was cancelled.
@@ -158,7 +176,7 @@ def judged_in_order(
     control.on_cancel(lambda: pool.withdraw(control))
     try:
         for clip in clips:
-            waiting.append((clip, pool.submit(clip.frames, control)))
+            waiting.append((clip, submit(clip) if submit else pool.submit(clip.frames, control)))
             yield from known_in_order(waiting, pool.clips_ahead, core, control)
         yield from known_in_order(waiting, 0, core, control)
     finally:
@@ -191,6 +209,13 @@ def _logits_of(ticket: Ticket, core: Core, control: RunControl) -> ClipLogits:
     except CancelledError:
         control.check()
         raise InputError("the detector was closed while it judged: open it again") from None
+
+
+def _sample_size(effort: Effort, length_s: float) -> int | None:
+    """Return how many clips of a file of that length are judged; None for all that the sample holds."""
+    if effort.clips_per_minute is None:
+        return effort.max_clips
+    return max(math.ceil(effort.clips_per_minute * length_s / 60), 1)
 
 
 def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:

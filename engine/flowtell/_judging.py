@@ -102,6 +102,13 @@ class JudgePool:
         if self._is_closed:
             raise InputError("the detector is closed: open it again")
 
+    def drop(self, ticket: Ticket) -> None:
+        """Take one clip back: where it still waits it is not judged."""
+        with self._changed:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                ticket.future.cancel()
+
     def withdraw(self, control: RunControl) -> None:
         """Take a run's clips back: those that wait are not judged, and a call for no other run is ended."""
         with self._changed:

@@ -117,6 +117,11 @@ class ClipReader:
         yield from done
 
     @property
+    def duration_s(self) -> float | None:
+        """What the file's header says it lasts, in seconds; None where it does not, and not to be trusted."""
+        return self._duration_s
+
+    @property
     def time_s(self) -> float:
         """Presentation time of the latest frame, in seconds."""
         return self._latest.time_s

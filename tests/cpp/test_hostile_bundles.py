@@ -35,7 +35,7 @@ class Options(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def refuse(c_library: Path, onnxruntime_library: Path) -> Refusal:
-    """Return `refuse(folder, precision=None) -> (status, sentence)`: opens a bundle through the C interface."""
+    """Return `refuse(folder, precision=None) -> (status, sentence)`: opens a bundle through C."""
     api = ctypes.CDLL(str(c_library))
     api.flowtell_last_error.restype = ctypes.c_char_p
 

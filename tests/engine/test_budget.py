@@ -55,3 +55,29 @@ def test_refuses_other_budgets(bad):
 
 def test_accepts_none_and_its_limits():
     assert [require_clip_budget(value) for value in (None, 1, MAX_CLIPS_LIMIT)] == [None, 1, 256]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+@pytest.mark.parametrize("length", [8, 40, 300])
+def test_what_will_stay_is_mostly_foreseen(size, length):
+    kept, foreseen = EvenSample(size), []
+    for item in range(length):
+        kept.offer(item, preferred=True)
+        if kept.may_keep_latest((item + 1) / length):
+            foreseen.append(item)
+    stay = set(kept.items())
+    # about, not exactly: ranks are spread evenly, and a bound may fall between two
+    assert len(stay - set(foreseen)) <= 1
+    assert len(foreseen) <= size + 1
+
+
+def test_what_is_given_up_is_said():
+    kept = EvenSample(2)
+    assert [kept.offer(item, preferred=item != 1) for item in range(4)] == [None, None, 1, 2]
+    assert kept.items() == [0, 3]
+
+
+def test_nothing_is_foreseen_of_what_is_not_preferred():
+    kept = EvenSample(2)
+    kept.offer(0, preferred=False)
+    assert not kept.may_keep_latest(1.0)

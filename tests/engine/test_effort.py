@@ -238,3 +238,23 @@ def test_other_efforts_are_refused(wrong, says):
 def test_two_ways_to_say_how_much_are_refused(tiny):
     with pytest.raises(InputError, match="exclude each other"):
         tiny.detect(NATURAL, max_clips=1, effort=Effort(compute_s=1))
+
+
+def test_a_sample_is_judged_while_the_file_is_read(tiny_bundle, whole, monkeypatch):
+    with Detector.open(tiny_bundle, threads=2) as detector:
+        read_s, begun_at_s = [0.0], []
+        submit = detector._pool.submit
+
+        def noted(frames, control, **options):
+            begun_at_s.append(read_s[0])
+            return submit(frames, control, **options)
+
+        monkeypatch.setattr(detector._pool, "submit", noted)
+        note = lambda progress: read_s.__setitem__(0, progress.time_s)  # noqa: E731
+        result = detector.detect(NATURAL, max_clips=2, progress=note)
+    clips = whole.faces[0].clips
+    assert begun_at_s[0] < clips[1].end_s < clips[-1].end_s
+    # one guess may have been wrong
+    assert 2 <= len(begun_at_s) <= 3
+    assert result.faces[0].clips == (clips[0], clips[5])
+    assert result.stopped == "budget"

@@ -1,0 +1,55 @@
+"""Judges clips of a sample while the file is still being read, where they will probably stay in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ._clips import FaceClip
+from ._judging import JudgePool, Ticket
+from ._run_control import RunControl
+
+__all__ = ["Foresight"]
+
+
+class Foresight:
+    """Clips of one run that are being judged before it is known that they count.
+
+    A clip's scores do not depend on when it is judged: a wrong guess costs time on a core that had none to
+    judge, and nothing else. Use as a context manager: leaving it ends what is still being judged.
+    """
+
+    def __init__(self, pool: JudgePool, control: RunControl) -> None:
+        self._pool = pool
+        self._control = control
+        # by the clip's identity: the sample holds the clip for as long as it is here
+        self._tickets: dict[int, Ticket] = {}
+
+    def __enter__(self) -> Foresight:
+        """Have a cancelled run end what it judges."""
+        self._control.on_cancel(lambda: self._pool.withdraw(self._control))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what is still being judged."""
+        self._pool.withdraw(self._control)
+
+    def begin(self, clip: FaceClip) -> None:
+        """Judge a clip that will probably count; raises `InputError` where the detector has been closed."""
+        self._tickets[id(clip)] = self._pool.submit(clip.frames, self._control)
+
+    def give_up(self, clip: FaceClip) -> None:
+        """Judge a clip no longer, if it was begun."""
+        ticket = self._tickets.pop(id(clip), None)
+        if ticket is not None:
+            self._pool.drop(ticket)
+
+    def give_up_others(self, chosen: Iterable[FaceClip]) -> None:
+        """Judge no clip but these."""
+        kept = {id(clip) for clip in chosen}
+        for key in self._tickets.keys() - kept:
+            self._pool.drop(self._tickets.pop(key))
+
+    def submit(self, clip: FaceClip) -> Ticket:
+        """Return the ticket of a clip, whether it was begun or not; raises as `begin`."""
+        ticket = self._tickets.pop(id(clip), None)
+        return ticket or self._pool.submit(clip.frames, self._control)
