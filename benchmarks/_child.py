@@ -1,9 +1,15 @@
 """A child process that is asked over its pipes and, where it dies, is asked for its last words."""
 
+import re
 import subprocess
 import tempfile
 
 __all__ = ["Child"]
+
+_LOG_LINE = re.compile(
+    r"[IWEF]\d{4} \d{2}:|[IWEF]0000 |WARNING: All log messages before|To enable the following"
+)
+"""Of TensorFlow, which says these whether or not anything is wrong."""
 
 
 class Child:
@@ -25,11 +31,12 @@ class Child:
         self.stdin, self.stdout = self._process.stdin, self._process.stdout
 
     def last_words(self):
-        """Wait for its end; return the last line that it said, or with which code it ended."""
+        """Wait for its end; return the last line that it said, logs left out, or with which code it ended."""
         code = self._process.wait()
         self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()
-        return said.splitlines()[-1] if said else f"it ended with {code}"
+        lines = self._said.read().decode(errors="replace").splitlines()
+        said = [line for line in lines if line.strip() and not _LOG_LINE.match(line)]
+        return said[-1].strip() if said else f"it ended with {code}"
 
     def close(self):
         """End it."""
