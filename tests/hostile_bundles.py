@@ -81,6 +81,14 @@ def replace(folder: Path, graph: str, data: bytes) -> None:
     rewrite(folder, lambda m: m["graphs"].update({graph: {"fp32": entry}}))
 
 
+def add_detector(folder: Path, precision: str, data: bytes) -> None:
+    """Give a bundle a detector in one more precision, or another one in it; no gate has seen it."""
+    file = f"detector-{precision}.onnx"
+    (folder / file).write_bytes(data)
+    entry = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    rewrite(folder, lambda m: m["graphs"]["detector"].update({precision: entry}))
+
+
 def crop_file(**changes: Any) -> Callable[[dict[str, Any]], object]:
     return lambda m: m["graphs"]["crop"]["fp32"].update(changes)
 

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 
 import onnx
 import pytest
+from hostile_bundles import add_detector
 
 from flowtell import Bundle, BundleError, Detector, ProviderError, _provider_openvino, samples
 from flowtell.__main__ import main
 
 
 @pytest.fixture
-def add_bf16(bundle_copy, rewrite_manifest):
-    """Return `add(model) -> folder`: the motion bundle with `model` as its bf16 detector."""
-
-    def add(model):
-        data = model.SerializeToString()
-        (bundle_copy / "detector-bf16.onnx").write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        entry = {"file": "detector-bf16.onnx", "sha256": digest, "bytes": len(data)}
-        rewrite_manifest(bundle_copy, lambda m: m["graphs"]["detector"].update(bf16=entry))
-        return bundle_copy
-
-    return add
-
-
-@pytest.fixture
-def in_float32(add_bf16, motion_detector):
+def in_float32(bundle_copy, motion_detector):
     """A bundle whose bf16 detector has the opset of one and computes in float32."""
-    return add_bf16(onnx.version_converter.convert_version(motion_detector, 22))
+    model = onnx.version_converter.convert_version(motion_detector, 22)
+    add_detector(bundle_copy, "bf16", model.SerializeToString())
+    return bundle_copy
 
 
 def test_a_provider_that_does_not_compute_in_bf16_says_which_does(in_float32, capsys):
@@ -71,7 +58,7 @@ def test_a_graph_that_is_computed_in_float32_is_no_bf16(in_float32):
         Detector.open(in_float32, provider="openvino", precision="bf16")
 
 
-def test_a_bf16_graph_has_the_first_opset_with_convolutions_in_it(add_bf16, motion_detector):
-    folder = add_bf16(motion_detector)
+def test_a_bf16_graph_has_the_first_opset_with_convolutions_in_it(bundle_copy, motion_detector):
+    add_detector(bundle_copy, "bf16", motion_detector.SerializeToString())
     with pytest.raises(BundleError, match=r"'detector-bf16\.onnx' imports opset 18; from 22 to 22 is read"):
-        Bundle.open(folder).verify()
+        Bundle.open(bundle_copy).verify()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import numpy as np
 import onnx
 import pytest
+from hostile_bundles import add_detector
 from onnx import numpy_helper
 from tolerances import TOLERANCES
 
@@ -19,17 +19,13 @@ SHIFT = 0.25
 
 
 @pytest.fixture
-def two_precisions(bundle_copy, motion_detector, rewrite_manifest):
+def two_precisions(bundle_copy, motion_detector):
     """The motion bundle with an int8 detector that can be told from its fp32 one: by SHIFT."""
     model = onnx.ModelProto()
     model.CopyFrom(motion_detector)
     offset = next(tensor for tensor in model.graph.initializer if tensor.name == "offset")
     offset.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(offset) + np.float32(SHIFT), "offset"))
-    data = model.SerializeToString()
-    (bundle_copy / "detector-int8.onnx").write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    entry = {"file": "detector-int8.onnx", "sha256": digest, "bytes": len(data)}
-    rewrite_manifest(bundle_copy, lambda m: m["graphs"]["detector"].update(int8=entry))
+    add_detector(bundle_copy, "int8", model.SerializeToString())
     return bundle_copy
 
 

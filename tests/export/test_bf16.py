@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import onnx
 import pytest
-from hostile_bundles import rewrite
+from hostile_bundles import add_detector
 from tolerances import TOLERANCES
 
 from flowtell import Bundle, Detector, _provider_openvino, samples
@@ -23,15 +21,8 @@ def with_bf16(tiny_bundle_copy):
     pytest.importorskip("openvino", reason="the extra openvino is not installed")
     if _provider_openvino.why_not_bf16() is not None:
         pytest.skip(_provider_openvino.why_not_bf16())
-    data = derived_detector(Bundle.open(tiny_bundle_copy).read_graph("detector"), "bf16", [])
-    data = data.SerializeToString()
-    (tiny_bundle_copy / "detector-bf16.onnx").write_bytes(data)
-    entry = {
-        "file": "detector-bf16.onnx",
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-    }
-    rewrite(tiny_bundle_copy, lambda m: m["graphs"]["detector"].update(bf16=entry))
+    model = derived_detector(Bundle.open(tiny_bundle_copy).read_graph("detector"), "bf16", [])
+    add_detector(tiny_bundle_copy, "bf16", model.SerializeToString())
     return Bundle.open(tiny_bundle_copy)
 
 
