@@ -46,5 +46,5 @@ def test_results_name_it(two_precisions, capsys):
 def test_a_precision_that_is_not_there_is_an_error(two_precisions):
     with pytest.raises(flowtell.BundleError, match="no detector graph in fp16, but in fp32, int8"):
         Detector.open(two_precisions, precision="fp16")
-    with pytest.raises(flowtell.InputError, match="one of fp32, fp16, int8, not 'half'"):
+    with pytest.raises(flowtell.InputError, match="one of fp32, fp16, bf16, int8, not 'half'"):
         Detector.open(two_precisions, precision="half")
