@@ -3,13 +3,13 @@
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
 import flowtell
+from flowtell._cli_quiet import hush_tensorflow
 from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.percentiles import queries_needed
 from flowtell.benchmarks.prices import cost_of_video
@@ -30,7 +30,7 @@ _SERVER_LATENCIES = 10
 
 def main(argv):
     """Run `flowtell bench ...`; 0: a valid run, 1: an invalid one or a regression, 2: usage."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hush_tensorflow()
     words = argv[1:]
     if words[:1] == ["compare"]:
         return _compare(words[1:])

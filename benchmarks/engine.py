@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import flowtell
+from flowtell._cli_quiet import hush_tensorflow
 from flowtell.benchmarks._arguments import new_file
 from flowtell.benchmarks.calibration import best_gemm
 from flowtell.benchmarks.graph_cost import graph_cost
@@ -47,7 +48,7 @@ ERROR_RATE = 0.05
 
 def main(argv=None):
     """Run the comparison; return 0, or 1 where outputs differ."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hush_tensorflow()
     args = _arguments(argv)
     videos = args.video[: args.files]
     report = _opened(args.out, args.bundle)

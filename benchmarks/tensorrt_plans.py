@@ -25,7 +25,7 @@ from flowtell._plan_key import PlanKey, profile_of, system_name
 from flowtell._tensorrt import Backend, backend_called
 from flowtell.benchmarks.machine import machine_context
 from flowtell.export.plans import PlanRefusedError, build_plan
-from flowtell.export.precision import DERIVED, derived_detector
+from flowtell.export.precision import ON_TENSORRT, derived_detector
 
 __all__ = ["CAPABILITIES", "measure", "table"]
 
@@ -61,7 +61,7 @@ def measure(
     ]
     stored = bundle.read_graph("detector")
     graphs = {"fp32": stored}
-    for precision in DERIVED:
+    for precision in ON_TENSORRT:
         graphs[precision] = derived_detector(stored, precision, frames).SerializeToString()
     return {
         "machine": machine_context(),

@@ -17,6 +17,7 @@ from flowtell._cli_progress import TerminalLine
 from flowtell._nvidia import Gpu, NoGpuError, first_gpu
 from flowtell._plan_cache import NoPlanError, PlanCache, RefusedPlanError
 from flowtell._plan_key import PlanKey, profile_of, system_name
+from flowtell._providers import computes_in
 from flowtell._tensorrt import BACKENDS, Backend, backend_called
 from flowtell.export.plans import PlanRefusedError, build_plan, require_capability
 
@@ -82,6 +83,7 @@ def _wanted_graphs(bundle: Bundle, precisions: Sequence[str]) -> list[tuple[str,
         for graph in bundle.manifest.graphs
         if profile_of(graph, bundle.manifest) is not None
         for precision in bundle.precisions(graph)
+        if computes_in("tensorrt", precision)
     ]
     for precision in precisions:
         if precision not in {known for _, known in found}:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import flowtell
+from flowtell._cli_quiet import hush_tensorflow
 from flowtell.training.run_folder import file_sha256, write_json
 
 __all__ = ["cut_clips", "main", "store_flow"]
@@ -20,6 +21,7 @@ __all__ = ["cut_clips", "main", "store_flow"]
 
 def main():
     """Do the jobs that come in until there are no more."""
+    hush_tensorflow()
     # What a job prints, or a library it uses, must not come between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

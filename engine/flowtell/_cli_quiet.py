@@ -1,4 +1,4 @@
-"""Imports a command that needs TensorFlow without the notices that it writes while it is imported."""
+"""Keeps TensorFlow's notices from users of the commands that need it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,62 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
-__all__ = ["import_quietly"]
+__all__ = ["hush_tensorflow", "import_quietly"]
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_quietly(name: str) -> ModuleType:
-    """Import a module; TensorFlow's notices are held back, but for users who have set its log level."""
-    if _LOG_LEVEL in os.environ:
-        return importlib.import_module(name)
-    os.environ[_LOG_LEVEL] = "3"
-    with _stderr_held_back():
-        return importlib.import_module(name)
+    """Import a module that imports TensorFlow, now or later; see `hush_tensorflow`."""
+    hush_tensorflow()
+    return importlib.import_module(name)
+
+
+def hush_tensorflow() -> None:
+    """Hold TensorFlow's notices back, also while it is imported, but for users who set its log level to 0."""
+    if os.environ.setdefault(_LOG_LEVEL, "3") != "0":
+        sys.meta_path.insert(0, _QuietTensorFlow())
+
+
+class _QuietTensorFlow(MetaPathFinder):
+    """Finds TensorFlow for the import system, with a loader that is quiet."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where TensorFlow is; None for all else, which others find."""
+        if fullname != "tensorflow":
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _QuietLoader(spec.loader)
+        return spec
+
+
+class _QuietLoader(Loader):
+    """Another loader, with what is written to file descriptor 2 held back while it runs a module."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Do what the other does."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module quietly."""
+        with _stderr_held_back():
+            self._loader.exec_module(module)
 
 
 @contextmanager

@@ -36,8 +36,10 @@ static void test_opening(const char *bundle) {
     options.bundle = "/nowhere";
     CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_BUNDLE_ERROR && SAYS("no bundle at '/nowhere'"));
     options.bundle = bundle;
+    options.precision = "half";
+    CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_INVALID_ARGUMENT && SAYS("not 'half'"));
     options.precision = "bf16";
-    CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_INVALID_ARGUMENT && SAYS("not 'bf16'"));
+    CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_PROVIDER_ERROR && SAYS("computes in bf16"));
     options.precision = "int8";
     CHECK(flowtell_detector_open(&options, &detector) == FLOWTELL_BUNDLE_ERROR);
     CHECK(SAYS("the bundle 'tiny' has no detector graph in int8, but in fp32: 'flowtell export' derives"));
