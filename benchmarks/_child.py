@@ -6,9 +6,7 @@ import tempfile
 
 __all__ = ["Child"]
 
-_LOG_LINE = re.compile(
-    r"[IWEF]\d{4} \d{2}:|[IWEF]0000 |WARNING: All log messages before|To enable the following"
-)
+_LOG_LINE = re.compile(r"[IWEF]\d{4} \d{2}:|WARNING: All log messages before|To enable the following")
 """Of TensorFlow, which says these whether or not anything is wrong."""
 
 

@@ -1,6 +1,6 @@
 """What there is to choose in running a detector: provider, precision, threads, clips a call, pairs a clip."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 
 from flowtell._providers import computes_in
@@ -49,8 +49,12 @@ class Grid:
 
     def points(self):
         """Return a list of every `Point` that some machine could run, the last setting running fastest."""
-        points = (Point(*values) for values in product(*asdict(self).values()))
-        return [point for point in points if computes_in(point.provider, point.precision)]
+        others = list(product(self.threads, self.clips_per_call, self.pairs))
+        return [Point(*way, *values) for way in self.ways() for values in others]
+
+    def ways(self):
+        """Return `(provider, precision)` of each of its providers and what it computes in on some machine."""
+        return [way for way in product(self.providers, self.precisions) if computes_in(*way)]
 
 
 def grid_of(bundle, pairs=None):

@@ -22,10 +22,11 @@ from typing import Any
 
 import flowtell
 from flowtell._plan_key import PlanKey, profile_of, system_name
+from flowtell._providers import computes_in
 from flowtell._tensorrt import Backend, backend_called
 from flowtell.benchmarks.machine import machine_context
 from flowtell.export.plans import PlanRefusedError, build_plan
-from flowtell.export.precision import ON_TENSORRT, derived_detector
+from flowtell.export.precision import DERIVED, derived_detector
 
 __all__ = ["CAPABILITIES", "measure", "table"]
 
@@ -61,7 +62,7 @@ def measure(
     ]
     stored = bundle.read_graph("detector")
     graphs = {"fp32": stored}
-    for precision in ON_TENSORRT:
+    for precision in (name for name in DERIVED if computes_in("tensorrt", name)):
         graphs[precision] = derived_detector(stored, precision, frames).SerializeToString()
     return {
         "machine": machine_context(),

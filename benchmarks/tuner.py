@@ -9,7 +9,6 @@ tried again, in turn, so that the choice does not hang on one slow moment of the
 
 from dataclasses import dataclass, replace
 
-from flowtell._providers import computes_in
 from flowtell.benchmarks.settings_grid import Point
 from flowtell.benchmarks.statistics import quantile
 
@@ -81,10 +80,8 @@ def tune(grid, measure, limits):
         limits: the `Limits`.
     """
     search = _Search(grid, measure, limits)
-    for provider in grid.providers:
-        for precision in grid.precisions:
-            if computes_in(provider, precision):
-                search.look(provider, precision, max(grid.threads), min(grid.clips_per_call))
+    for provider, precision in grid.ways():
+        search.look(provider, precision, max(grid.threads), min(grid.clips_per_call))
     for leader in search.leaders()[:_CLIMBERS]:
         search.climb(leader)
     if not search.leaders():

@@ -14,6 +14,7 @@ from pathlib import Path
 from flowtell import Bundle, InputError, ProviderError
 from flowtell._bundle import default_bundle_path
 from flowtell._cli_progress import TerminalLine
+from flowtell._manifest import PRECISIONS
 from flowtell._nvidia import Gpu, NoGpuError, first_gpu
 from flowtell._plan_cache import NoPlanError, PlanCache, RefusedPlanError
 from flowtell._plan_key import PlanKey, profile_of, system_name
@@ -187,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16", "int8"),
+        choices=[name for name in PRECISIONS if computes_in("tensorrt", name)],
         nargs="+",
         default=[],
         help="only these of the bundle's (default: all that it has)",

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 
 from flowtell import InputError
-from flowtell._cpu_features import has_vnni
+from flowtell._onnxruntime import forbid_saturation
 from flowtell.export.passes.quantise import INT8_MAX
 
 __all__ = ["activation_scales", "session_of", "with_outputs"]
@@ -62,8 +62,7 @@ def session_of(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if not has_vnni():
-        options.add_session_config_entry("session.x64quantprecision", "1")
+    forbid_saturation(options)
     data = model if isinstance(model, bytes) else model.SerializeToString()
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 

@@ -122,13 +122,13 @@ def judge_precision(
         flowtell.BundleError: the bundle has no such detector.
     """
     graph = onnx.load_model_from_string(bundle.read_graph("detector", precision))
-    side = graph_side(round_halves(graph)) if precision in HALVES else None
+    candidate = round_halves(graph) if precision in HALVES else graph
+    side = graph_side(candidate) if precision in HALVES else None
     comparison = compare(models, bundle, clips, precision, side, wanted)
     beyond = beyond_limits(comparison.figures, limits[precision])
     stage = first_stage_beyond(beyond)
     difference = None
     if stage not in (None, "crop"):
-        candidate = round_halves(graph) if precision in HALVES else graph
         worst = comparison.worst_flow
         frames = worst.clip.frames[worst.pair : worst.pair + 2]
         reference = _reference_graph(models, bundle, precision)

@@ -16,20 +16,9 @@ from flowtell.export.passes.narrow_floats import BFLOAT16, FLOAT16
 from flowtell.export.passes.quantise import quantise, quantised_sources
 from flowtell.export.passes.widen_weights import widen_weights
 
-__all__ = [
-    "DERIVED",
-    "FLOAT32_BLOCKS",
-    "HALVES",
-    "ON_TENSORRT",
-    "derived_detector",
-    "half_detector",
-    "int8_detector",
-]
+__all__ = ["DERIVED", "FLOAT32_BLOCKS", "HALVES", "derived_detector", "half_detector", "int8_detector"]
 
 DERIVED = ("fp16", "bf16", "int8")
-
-# Of these, those that TensorRT's plans are built of.
-ON_TENSORRT = ("fp16", "int8")
 
 # The precisions whose graphs compute in two bytes.
 HALVES = {"fp16": FLOAT16, "bf16": BFLOAT16}

@@ -26,8 +26,8 @@ def import_quietly(name: str) -> ModuleType:
 
 def hush_tensorflow() -> None:
     """Hold TensorFlow's notices back, also while it is imported, but for users who set its log level to 0."""
-    if os.environ.setdefault(_LOG_LEVEL, "3") != "0":
-        sys.meta_path.insert(0, _QuietTensorFlow())
+    if os.environ.setdefault(_LOG_LEVEL, "3") != "0" and _QUIET not in sys.meta_path:
+        sys.meta_path.insert(0, _QUIET)
 
 
 class _QuietTensorFlow(MetaPathFinder):
@@ -43,6 +43,9 @@ class _QuietTensorFlow(MetaPathFinder):
         if spec is not None and spec.loader is not None:
             spec.loader = _QuietLoader(spec.loader)
         return spec
+
+
+_QUIET = _QuietTensorFlow()
 
 
 class _QuietLoader(Loader):

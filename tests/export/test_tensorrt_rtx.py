@@ -17,8 +17,9 @@ if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
 import tensorrt_rtx_bindings as trt
 
 import flowtell
+from flowtell._providers import computes_in
 from flowtell.export.bundle import export_classifier, export_flow, keras_from_bundle
-from flowtell.export.precision import ON_TENSORRT, derived_detector
+from flowtell.export.precision import DERIVED, derived_detector
 from flowtell.export.tiny import CROP_SIZE
 
 NAMES = ("classifier", "detector", "flow")
@@ -68,7 +69,7 @@ def test_builds_the_default_bundle(name, default_graphs):
     build(default_graphs[name], profiles_of(name, size), is_float=name == "classifier")
 
 
-@pytest.mark.parametrize("precision", ON_TENSORRT)
+@pytest.mark.parametrize("precision", [name for name in DERIVED if computes_in("tensorrt", name)])
 def test_builds_every_derived_precision(precision, tiny_bundle):
     stored = (tiny_bundle / "detector.onnx").read_bytes()
     clip = np.random.default_rng(0).integers(0, 256, (2, CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
