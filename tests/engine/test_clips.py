@@ -98,6 +98,16 @@ def test_exact_duplicates_are_skipped_and_times_stay_true(maker, head):
     assert (clip.start_s, clip.end_s) == (0, 48 / FPS)
 
 
+@pytest.mark.parametrize("row", [0, 120, 239])
+def test_one_pixel_that_changes_makes_another_frame(maker, head, row):
+    still = scene((head, 40, 40))
+    images = [still.copy() for _ in range(12)]
+    for index, image in enumerate(images):
+        image[row, 600] = index
+    film(maker, images)
+    assert maker.frames == 12
+
+
 def test_a_still_picture_has_no_clip(maker, head):
     assert film(maker, [scene((head, 40, 40))] * 60) == []
     assert (maker.frames, maker.pairs) == (1, 0)
