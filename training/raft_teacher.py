@@ -7,14 +7,14 @@ PyTorch runs them. Neither is needed for anything but `write_teacher_pairs` and 
 
 from argparse import Namespace
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
 from flowtell.training.flow_batches import quarter_size
 from flowtell.training.run_folder import whole_file
+from flowtell.training.stored_flow import write_stored_flow
 
-__all__ = ["raft_flow", "stored_flow_path", "write_raft_flow", "write_teacher_pairs"]
+__all__ = ["raft_flow", "write_raft_flow", "write_teacher_pairs"]
 
 # The number of refinements at which RAFT's own evaluation of `things` weights is run on short motion.
 ITERATIONS = 12
@@ -57,34 +57,17 @@ def write_teacher_pairs(pairs, path, batch_size=4):
 
 
 def write_raft_flow(prepared, folder, pair_stride, progress=None):
-    """Write RAFT's flow of a set's clips, for `stored_flow`; what is there is not computed again.
-
-    Args:
-        prepared: a `PreparedSet` with crops of S px, S a multiple of 8.
-        folder: of the files, see `stored_flow_path`; made if need be. Each holds float16
-            `[clips, pairs, S/4, S/4, 2]` in px of the crop.
-        pair_stride: every so manieth pair of a clip.
-        progress: called with (videos done, a note).
+    """Write RAFT's flow of a set's clips, whose crops are of a multiple of 8 px; see `write_stored_flow`.
 
     Raises:
         ImportError: as `write_teacher_pairs`.
     """
-    model, folder = _load_raft(), Path(folder)
-    folder.mkdir(exist_ok=True)
-    for position, number in enumerate(prepared.numbers):
-        path = stored_flow_path(folder, number)
-        if not path.exists():
-            clips = prepared.clips(position)
-            flows = [raft_flow(model, c[:-1:pair_stride], c[1::pair_stride]) for c in clips]
-            with whole_file(path) as scratch:
-                np.save(scratch, quarter_size(np.stack(flows)).astype(np.float16))
-        if progress is not None:
-            progress(position + 1, "RAFT")
+    model = _load_raft()
 
+    def flow_of_clip(image1, image2):
+        return quarter_size(raft_flow(model, image1, image2))
 
-def stored_flow_path(folder, number):
-    """Return where `write_raft_flow` puts the flow of the video of that number in its set."""
-    return Path(folder) / f"{number:05d}.npy"
+    write_stored_flow(prepared, folder, flow_of_clip, pair_stride, progress)
 
 
 def _load_raft():

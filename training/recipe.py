@@ -5,6 +5,7 @@ resume where they stopped, and refuse a folder that other settings or weights ha
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,46 +14,50 @@ from flowtell.training.comparison import gain, ranking_figures
 from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled_dis_features
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_batches import TeacherPairs
-from flowtell.training.flow_features import feature_step, flow_step
+from flowtell.training.flow_features import feature_step, flow_step, pair_flow
 from flowtell.training.flow_quality import middlebury_errors, official_distance, teacher_distance
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.flow_task import train_flow
 from flowtell.training.judge_task import new_classifier, scale_activations
-from flowtell.training.labels import identity_folds, identity_groups
+from flowtell.training.labels import identity_groups
 from flowtell.training.linear_head import set_linear_head
 from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos, held_out_logits
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.quality import detector_figures
-from flowtell.training.raft_teacher import write_teacher_pairs
 from flowtell.training.run_folder import write_json
 from flowtell.training.settings import ClassifierSettings, FlowSettings, settings_dict
+from flowtell.training.stored_flow import write_stored_flow
 from flowtell.training.synthetic_flow import MotionConfig
+from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, PREPARED_NAME, TEACHER_NAME
 from flowtell.training.thinning import thinned
 
 __all__ = [
+    "FULL_FLOW_NAME",
+    "FULL_NAME",
     "JUDGED_NAME",
     "PREPARED_NAME",
     "RAFT_NAME",
     "Recipe",
     "clip_feature_sets",
     "compute_flow",
+    "compute_full_flow",
     "contender_figures",
     "cross_validate",
     "fit_final",
     "flow_figures",
     "prepare_videos",
     "train_flow_network",
+    "train_full_network",
     "write_figures",
-    "write_teacher_sets",
 ]
 
 # Of the baseline of pooled features, 512 of them.
 BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
-PREPARED_NAME = "prepared"
 JUDGED_NAME = "judged"
 RAFT_NAME = "raft"
-TEACHER_NAME, JUDGED_TEACHER_NAME = "teacher-train.npz", "teacher-test.npz"
+# Of the network that the study compares with: its run, and its flow of the clips that are judged.
+FULL_FLOW_NAME, FULL_NAME = "flow-full", "full"
 FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
 
 
@@ -77,6 +82,8 @@ class Recipe:
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
         refine: the same for longer and with larger motion, from the weights of an earlier bundle. Nearer to
             the teacher and to ground truth, and of less use to the detector: no part of the default.
+        full: a network of the paper's widths and dense connections, for the study alone: from nothing, on the
+            teacher's pairs and synthetic motion at once. In bfloat16, for which see `FitSettings`.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
         penalties: of the head, to choose from in folds by identity.
@@ -85,6 +92,7 @@ class Recipe:
         lstm_steps: of each LSTM that the study fits beside the linear heads.
         folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
+        full_teacher_pairs: the same for the study's full network.
         judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
     """
 
@@ -107,6 +115,16 @@ class Recipe:
             teacher_shift_px=8,
         )
     )
+    full: FlowSettings = field(
+        default_factory=lambda: replace(
+            _taught(14, steps=5000, epoch_steps=500, learning_rate=4e-4, seed=3, mixed_precision=True),
+            network="full_normalised",
+            robust=False,
+            teacher_share=0.8,
+            teacher_zoom=1.4,
+            teacher_shift_px=8,
+        )
+    )
     classifier: ClassifierSettings = field(
         default_factory=lambda: ClassifierSettings(
             encoding="uv", input_size=64, head_units=(), blocks=4, pair_stride=2
@@ -118,6 +136,7 @@ class Recipe:
     lstm_steps: int = 300
     folds: int = 5
     teacher_pairs: int = 16
+    full_teacher_pairs: int = 32
     judged_pairs: int = 20
 
 
@@ -146,34 +165,6 @@ def compute_flow(recipe, videos, bundle, folder, flow=None, progress=None):
     return prepare(videos, target, bundle, flow or folder / FLOW_NAME, settings, progress)
 
 
-def write_teacher_sets(recipe, folder):
-    """Write the teacher's flow on pairs of the stored clips.
-
-    Pairs of the last fold's people go to `teacher-test.npz`, all others to `teacher-train.npz`. A third of
-    the pairs are two frames apart, for larger motion.
-
-    Raises:
-        ImportError: as `write_teacher_pairs`.
-    """
-    folder = Path(folder)
-    if all((folder / name).exists() for name in (TEACHER_NAME, JUDGED_TEACHER_NAME)):
-        return
-    prepared = PreparedSet.open(folder / PREPARED_NAME)
-    rng = np.random.default_rng(0)
-    held_out = [fold == recipe.folds - 1 for fold in identity_folds(prepared.videos, recipe.folds)]
-    pairs = {True: [], False: []}
-    for position, test in enumerate(held_out):
-        stored = prepared.clips(position)
-        clips, frames = stored.shape[:2]
-        for _ in range(recipe.judged_pairs if test else recipe.teacher_pairs):
-            clip, first = rng.integers(clips), rng.integers(frames - 1)
-            apart = 2 if rng.random() < 0.33 and first < frames - 2 else 1
-            pairs[test].append(np.stack([stored[clip, first], stored[clip, first + apart]]))
-    for test, name in ((True, JUDGED_TEACHER_NAME), (False, TEACHER_NAME)):
-        if pairs[test]:
-            write_teacher_pairs(np.stack(pairs[test]), folder / name)
-
-
 def train_flow_network(recipe, videos, folder, start=None, progress=None):
     """Train the flow network into `flow/`, by what `write_teacher_sets` wrote, in two steps or further.
 
@@ -198,6 +189,35 @@ def train_flow_network(recipe, videos, folder, start=None, progress=None):
         train(recipe.finetune, FLOW_NAME, teacher, pretrained)
     else:
         train(recipe.refine, FLOW_NAME, teacher, start)
+
+
+def train_full_network(recipe, videos, folder, progress=None):
+    """Train the network that the study compares with, by what `write_full_teacher` wrote, into `flow-full/`.
+
+    Args:
+        recipe: a `Recipe`.
+        videos: list of `LabelledVideo`; their key frames are painted with.
+        folder: of the run.
+        progress: called with (step, a note).
+    """
+    folder = Path(folder)
+    paths = [v.path for v in videos]
+    teacher, judged = folder / FULL_TEACHER_NAME, folder / JUDGED_TEACHER_NAME
+    train_flow(recipe.full, folder / FULL_FLOW_NAME, paths, teacher, None, progress, judged)
+
+
+def compute_full_flow(recipe, folder, progress=None):
+    """Write that network's flow of the clips that are judged into `full/`, for the study.
+
+    Args:
+        recipe: a `Recipe`.
+        folder: of the run.
+        progress: called with (videos done, a note).
+    """
+    folder = Path(folder)
+    step = flow_step(load_flow_network(folder / FULL_FLOW_NAME))
+    prepared, stride = PreparedSet.open(folder / JUDGED_NAME), recipe.classifier.pair_stride
+    write_stored_flow(prepared, folder / FULL_NAME, partial(pair_flow, step), stride, progress)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):
@@ -273,17 +293,17 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
     }
 
 
-def flow_figures(recipe, folder, middlebury=None):
-    """Return how good the trained flow network is: see `flow_quality`.
+def flow_figures(folder, middlebury=None, network=FLOW_NAME):
+    """Return how good a trained flow network is: see `flow_quality`.
 
     Args:
-        recipe: a `Recipe`.
         folder: of the run.
         middlebury: folder of pairs with ground truth, maybe with the folder `sintel_frame_0010` of
             `official_distance` beside them; None leaves them out.
+        network: name of the network's folder within that of the run.
     """
     folder = Path(folder)
-    step = flow_step(load_flow_network(folder / FLOW_NAME))
+    step = flow_step(load_flow_network(folder / network))
     judged = TeacherPairs.load(folder / JUDGED_TEACHER_NAME)
     figures = {"held_out_faces_px": teacher_distance(step, judged)}
     if middlebury:

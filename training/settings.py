@@ -84,7 +84,7 @@ class FlowSettings:
 
     Attributes:
         fit: what every run has.
-        network: one of `FLOW_PRESETS`: full, small, tiny.
+        network: one of `FLOW_PRESETS`: full, full_normalised, small, tiny.
         robust: whether to use the robust loss (fine-tuning).
         teacher_share: share of the examples taken from a teacher's pairs.
         teacher_zoom, teacher_shift_px: how the motion in these is varied, see `TeacherPairs.draw`.

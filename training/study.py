@@ -14,7 +14,6 @@ from flowtell.training.flow_variants import (
     compressed_again,
     dis_of,
     in_px_of,
-    stored_flow,
     without_surround,
 )
 from flowtell.training.labels import identity_groups
@@ -25,10 +24,10 @@ from flowtell.training.metrics import auc
 from flowtell.training.prepared_set import INDEX_NAME, PreparedSet
 from flowtell.training.pseudo_set import write_pseudo_set
 from flowtell.training.quality import detector_figures
-from flowtell.training.raft_teacher import stored_flow_path
-from flowtell.training.recipe import JUDGED_NAME, RAFT_NAME
+from flowtell.training.recipe import FULL_NAME, JUDGED_NAME, RAFT_NAME
 from flowtell.training.recut import RECUTS
 from flowtell.training.settings import ClipLSTMSettings
+from flowtell.training.stored_flow import has_stored_flow, stored_flow
 from flowtell.training.study_features import StudyFeatures
 
 __all__ = ["learning_curve", "study"]
@@ -36,6 +35,8 @@ __all__ = ["learning_curve", "study"]
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
 _FACES_PX = (96, 64)
+# Side that the original method enlarges or shrinks its flow images to.
+_ORIGINAL_INPUT_PX = 120
 # Of H.264: what a messenger makes of a video, and what is hardly looked at any more.
 _CRFS = (30, 40)
 
@@ -64,7 +65,7 @@ def study(recipe, folder, imagenet_path, flow):
         _of_flow(recipe, features),
         _of_crops(recipe, features),
         _of_an_lstm(recipe, features),
-        _of_raft(recipe, features),
+        _of_other_networks(recipe, features),
         _of_choice(recipe, features),
     )
     for factor, setting, logits in chain(*parts):
@@ -97,6 +98,7 @@ def _of_the_head(recipe, features):
     yield "head", "halves of the face apart", judged(features.halves_apart)
     yield "head", "mean over the map", judged(features.pooled)
     yield "VGG16's blocks", "5", judged(features.five_blocks)
+    yield "VGG16's input", f"{_ORIGINAL_INPUT_PX} px", judged(features.of_input(_ORIGINAL_INPUT_PX))
     for count in (1, 2):
         pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
@@ -170,12 +172,14 @@ def _of_an_lstm(recipe, features):
     yield "over time", "LSTM", held_out_lstm_logits(settings, features.prepared, cache, features.imagenet)
 
 
-def _of_raft(recipe, features):
-    """Yield the same for RAFT's flow, where `write_raft_flow` has finished."""
-    raft, prepared = features.folder / RAFT_NAME, features.prepared
-    if all(stored_flow_path(raft, number).is_file() for number in prepared.numbers):
-        of_raft = features.of_all_pairs(f"raft-{recipe.classifier.input_size}", stored_flow(raft))
-        yield "flow source", "RAFT", held_out_logits(of_raft, prepared.videos, recipe.penalties)[0]
+def _of_other_networks(recipe, features):
+    """Yield the same for the flow of other networks, where it was written beside the set."""
+    prepared = features.prepared
+    for name, label in ((RAFT_NAME, "RAFT"), (FULL_NAME, "PWC-Net of full size")):
+        if has_stored_flow(prepared, features.folder / name):
+            change = stored_flow(features.folder / name)
+            of_other = features.of_all_pairs(f"{name}-{recipe.classifier.input_size}", change)
+            yield "flow source", label, held_out_logits(of_other, prepared.videos, recipe.penalties)[0]
 
 
 def _of_choice(recipe, features):

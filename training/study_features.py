@@ -102,6 +102,11 @@ class StudyFeatures:
         """Name of the flow image that is not chosen."""
         return "colour_wheel" if self.chosen.encoding == "uv" else "uv"
 
+    def of_input(self, size_px):
+        """Return the same of flow images that were resized to another side."""
+        name = f"{self.chosen.encoding}-{size_px}"
+        return self.of(self.cache(name, input_size=size_px), input_size=size_px)
+
     def of_all_pairs(self, name, change):
         """Return features of another flow of the set, all pairs of it; see `FlowVariant`."""
         return self.of(self.cache(name, FlowVariant(self.prepared, name, change), pair_stride=1))

@@ -22,8 +22,9 @@ def count(weights):
     return sum(int(np.prod(w.shape)) for w in weights)
 
 
-def test_full_pwcnet_has_the_papers_parameters():
-    assert build_flow_network("full").count_params() == 9_374_274
+@pytest.mark.parametrize("preset", ["full", "full_normalised"])
+def test_full_pwcnet_has_the_papers_parameters(preset):
+    assert build_flow_network(preset).count_params() == 9_374_274
 
 
 def test_small_pwcnet_has_no_dense_connections():
@@ -33,7 +34,7 @@ def test_small_pwcnet_has_no_dense_connections():
 
 
 def test_unknown_preset_is_named():
-    with pytest.raises(ValueError, match=r"no flow preset 'huge'.*full, small, tiny"):
+    with pytest.raises(ValueError, match=r"no flow preset 'huge'.*full, full_normalised, small, tiny"):
         build_flow_network("huge")
 
 

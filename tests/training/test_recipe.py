@@ -9,6 +9,7 @@ import pytest
 from tolerances import TOLERANCES
 
 from flowtell import InputError
+from flowtell.training import teacher_sets
 from flowtell.training.clip_records import read_arrays
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import feature_step, frozen_features, mirrored_flow
@@ -18,22 +19,24 @@ from flowtell.training.flow_variants import (
     a_quarter,
     compressed_again,
     in_px_of,
-    stored_flow,
     without_surround,
 )
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.models import FlowImage
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.recipe import (
+    FULL_FLOW_NAME,
     JUDGED_NAME,
     PREPARED_NAME,
     RAFT_NAME,
     Recipe,
+    compute_full_flow,
     cross_validate,
     fit_final,
 )
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 from flowtell.training.settings import ClassifierSettings, FitSettings
+from flowtell.training.stored_flow import stored_flow
 from flowtell.training.study import study
 from flowtell.training.thinning import thinned
 
@@ -142,13 +145,16 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
     (run / RAFT_NAME).mkdir()
     for position, number in enumerate(made_set.prepared.numbers):
         np.save(run / RAFT_NAME / f"{number:05d}.npy", made_set.prepared.flow(position)[:, ::2])
+    shutil.copytree(made_set.network, run / FULL_FLOW_NAME)
+    compute_full_flow(recipe, run)
     rows = list(study(recipe, run, imagenet, open_flow_source(made_set.network)))
     assert rows[0]["against_default"]["auc"] == {"value": 0.0, "interval": [0.0, 0.0]}
     assert {row["factor"] for row in rows} >= {"flow image", "flow source", "head", "camera motion"}
     by_setting = {row["setting"]: row for row in rows}
     # The same crops and the same flow, got another way: nothing is gained and nothing lost.
-    for setting in ("192 px", "RAFT"):
+    for setting in ("192 px", "RAFT", "PWC-Net of full size"):
         assert by_setting[setting]["against_default"]["auc"]["value"] == pytest.approx(0, abs=1e-9)
+    assert by_setting["120 px"]["figures"]["auc"]["value"] > 0.9
     assert by_setting["LSTM"]["figures"]["auc"]["value"] > 0.8
     assert "one a frame, as the original" not in by_setting
     assert rows[-1]["setting"] == "chosen without the judged"
@@ -156,6 +162,21 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
     assert all(row["figures"]["files"] == 11 for row in rows if row["setting"] == "128 px")
     assert by_setting["128 px"]["figures"]["auc"]["value"] > 0.9
     assert all(row["figures"]["files"] == 12 for row in rows if row["setting"] != "128 px")
+
+
+def test_whoever_flow_is_measured_by_is_in_no_set_to_learn_from(made_set, run, monkeypatch):
+    # RAFT is not installed where tests run: what it would be shown is all that matters here.
+    monkeypatch.setattr(teacher_sets, "write_teacher_pairs", lambda pairs, path: np.savez(path, frames=pairs))
+    recipe = replace(Recipe(), teacher_pairs=2, full_teacher_pairs=3, judged_pairs=4)
+    teacher_sets.write_teacher_sets(recipe, run)
+    teacher_sets.write_full_teacher(recipe, run)
+    shown = {name: np.load(run / f"teacher-{name}.npz")["frames"] for name in ("train", "test", "full")}
+    frames = {name: {frame.tobytes() for pair in pairs for frame in pair} for name, pairs in shown.items()}
+    assert not frames["test"] & (frames["train"] | frames["full"])
+    held_out = len(shown["test"]) // recipe.judged_pairs
+    learned = len(made_set.prepared.videos) - held_out
+    assert 0 < held_out < learned
+    assert len(shown["full"]) == recipe.full_teacher_pairs * learned
 
 
 def test_features_are_of_every_second_pair_and_kept(made_set, tmp_path):

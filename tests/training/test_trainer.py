@@ -120,7 +120,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_state(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"network": "huge"}, "there is no flow network 'huge'; there are full, small, tiny"),
+        ({"network": "huge"}, "no flow network 'huge'; there are full, full_normalised, small, tiny"),
         ({"teacher_share": 0.5}, "needs a file of the teacher's pairs"),
         ({"motion": MotionConfig(size_px=100)}, "size_px must be a multiple of 64"),
         ({"teacher_zoom": 0.0}, "teacher_zoom must be at least 1"),

@@ -54,6 +54,7 @@ class FlowNetworkConfig:
 
 FLOW_PRESETS = {
     "full": FlowNetworkConfig(),
+    "full_normalised": FlowNetworkConfig(normalise_features=True),
     "small": FlowNetworkConfig(dense=False, normalise_features=True),
     # For tests and soak runs: the same structure, hardly any arithmetic.
     "tiny": FlowNetworkConfig(
