@@ -117,7 +117,7 @@ class Recipe:
     )
     full: FlowSettings = field(
         default_factory=lambda: replace(
-            _taught(14, steps=5000, epoch_steps=500, learning_rate=4e-4, seed=3, mixed_precision=True),
+            _taught(14, steps=3600, epoch_steps=300, learning_rate=4e-4, seed=3, mixed_precision=True),
             network="full_normalised",
             robust=False,
             teacher_share=0.8,
