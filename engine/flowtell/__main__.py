@@ -6,6 +6,7 @@ imported only when asked for, so that judging a video never loads what exporting
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import os
@@ -18,6 +19,9 @@ from ._errors import FlowtellError
 from ._version import __version__
 
 __all__ = ["main"]
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What writing to a disk that is full or broken ends with."""
 
 EXIT_JUDGED, EXIT_NOT_JUDGED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -73,7 +77,10 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(f"there is no command '{arguments[0]}': choose one of {names}")
     try:
         run: Callable[[list[str]], int] = importlib.import_module(command.module).main
-        return run(arguments)
+        code = run(arguments)
+        # what cannot be written is said here, not by the interpreter as it ends
+        sys.stdout.flush()
+        return code
     except ModuleNotFoundError as error:
         return _fail(
             f"'flowtell {command.name}' needs the module '{error.name}': "
@@ -85,9 +92,19 @@ def main(argv: list[str] | None = None) -> int:
         print("flowtell: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # whoever read the output has had enough; keep the interpreter from complaining when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # whoever read the output has had enough
+        _drop_output()
         return EXIT_NOT_JUDGED
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            raise
+        _drop_output()
+        return _fail(f"the output cannot be written: {error.strerror or error}")
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from complaining when it flushes what nobody takes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _extras(command: Command) -> str:

@@ -51,7 +51,7 @@ def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Prov
         BundleError, ProviderError: where the CPU cannot run the bundle, or the provider that the environment
             names cannot be used.
     """
-    named = os.environ.get(PROVIDER_VARIABLE, "auto")
+    named = os.environ.get(PROVIDER_VARIABLE) or "auto"
     if named != "auto":
         return provider_called(named)
     # the first is the CPU, but for what the CPU provider does not compute in

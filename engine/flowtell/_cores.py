@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ._errors import InputError
+
 __all__ = ["Core", "Cores"]
 
 
@@ -19,6 +21,7 @@ class Cores:
     def __init__(self, count: int) -> None:
         self._free = count
         self._urgent = 0
+        self._holders: set[int] = set()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -35,12 +38,22 @@ class Cores:
         finally:
             core.give()
 
+    def require_none_held(self) -> None:
+        """Return where the calling thread holds no core: it would wait for one that it keeps itself.
+
+        Raises:
+            InputError: where it holds one, which a caller can only find in `progress`.
+        """
+        if threading.get_ident() in self._holders:
+            raise InputError("a progress callback cannot use the detector that calls it")
+
     def _take(self, urgent: bool) -> None:
         with self._changed:
             self._urgent += urgent
             try:
                 self._changed.wait_for(lambda: self._free > 0 and (urgent or not self._urgent))
                 self._free -= 1
+                self._holders.add(threading.get_ident())
             finally:
                 self._urgent -= urgent
                 self._changed.notify_all()
@@ -48,6 +61,7 @@ class Cores:
     def _give(self) -> None:
         with self._changed:
             self._free += 1
+            self._holders.discard(threading.get_ident())
             self._changed.notify_all()
 
 

@@ -88,6 +88,7 @@ class DecoderProcess:
         Raises:
             DecoderGoneError, DecoderTimeoutError, OSError: where it does not start.
         """
+        self._owner = os.getpid()
         ring = _sealed_memory(RING_BYTES)
         here, there = socket.socketpair()
         try:
@@ -136,6 +137,7 @@ class DecoderProcess:
         Raises:
             DecoderGoneError: where nobody listens.
         """
+        self._require_own()
         try:
             # one that does not listen must not hold its caller up
             self._connection.settimeout(_CLOSE_S)
@@ -150,6 +152,7 @@ class DecoderProcess:
             DecoderTimeoutError: where none comes in time.
             DecoderGoneError: where none can come any more, or what comes is no message.
         """
+        self._require_own()
         until_s = time.monotonic() + timeout_s
         try:
             while (message := self._buffer.next()) is None:
@@ -191,7 +194,10 @@ class DecoderProcess:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End the process, whatever it does, and leave nothing of it behind."""
+        """End the process, whatever it does, and leave nothing of it behind; of another's, let go."""
+        if not self._is_own():
+            self.forget()
+            return
         self._connection.close()
         self._process.kill()
         self._process.wait()
@@ -200,6 +206,15 @@ class DecoderProcess:
     def forget(self) -> None:
         """Let go of the process without ending it: it is another process's child."""
         self._connection.close()
+
+    def _is_own(self) -> bool:
+        """Return whether it is this process's child, not that of one which this is a fork of."""
+        return os.getpid() == self._owner
+
+    def _require_own(self) -> None:
+        # both ends would take each other's messages
+        if not self._is_own():
+            raise DecoderGoneError("it belongs to the process that this one was forked from")
 
     def _gone(self) -> DecoderGoneError:
         """Return how the process ended; one that closed its connection and lives on is ended."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from ._cores import Cores
 from ._effort import EVERYTHING, Effort
 from ._errors import BundleError, InputError
 from ._file_run import FileRun
+from ._files_in_turn import results_in_turn
 from ._judging import ClipLogits, JudgePool
 from ._manifest import PRECISIONS
 from ._pipeline import FaceGraphs, Progress, open_face_graphs
@@ -30,9 +30,6 @@ from ._stream import Stream
 from ._verdict import sigmoid
 
 __all__ = ["ClipScores", "Detector"]
-
-_FILES_AT_ONCE = 2
-"""While the last clips of a file are judged the next one is read; more would only hold more in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +109,8 @@ class Detector:
                 of another bundle.
         """
         if profile is not None:
+            if not isinstance(profile, Profile):
+                raise InputError(f"profile must be a Profile, as Profile.read gives it, not {profile!r}")
             if (provider, precision, threads, clips_per_call) != ("auto", "fp32", None, None):
                 raise InputError("a profile sets provider, precision, threads and clips per call itself")
             bundle = bundle_from_argument(bundle)
@@ -195,10 +194,11 @@ class Detector:
                 faces in the background last; short for `effort=Effort(max_clips=...)`.
             effort: how much of the file to look at; every clip by default.
             timeout_s: give up after so many seconds of wall time, in the state `timed_out`; None never does.
-            progress: called with a `Progress` after each frame that is read and each clip that is judged.
+            progress: called with a `Progress` after each frame that is read and each clip that is judged; it
+                cannot use this detector.
 
         Raises:
-            InputError: for an argument out of range, and where the detector is closed.
+            InputError: for an argument of another type or out of range, and where the detector is closed.
             ProviderError, BundleError: where a graph fails while it runs; never a score.
             IsolationError: where no process that decodes videos can be started.
         """
@@ -216,8 +216,9 @@ class Detector:
     ) -> Generator[Result, None, None]:
         """Judge files one after the other, each read while the last clips of the one before are judged.
 
-        Each result is what `detect` gives for that file, but for its times. Closing the generator
-        ends what it began.
+        With `timeout_s` or `Effort(compute_s=...)` one file is done before the next is begun: each has its
+        time to itself. Each result is what `detect` gives for that file, but for its times. Closing the
+        generator ends what it began.
 
         Args:
             paths: video files; drawn from as they are needed.
@@ -233,8 +234,14 @@ class Detector:
             InputError: as `detect`, on the call.
             ProviderError, BundleError, InputError: as `detect`, instead of a file's result.
         """
-        require_timeout(timeout_s)
-        return self._results(iter(paths), _effort(max_clips, effort), timeout_s, progress)
+        effort = _effort(max_clips, effort)
+
+        def judge(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
+            report = None if progress is None else lambda latest: progress(index, latest)
+            return self._detect(path, effort, control, report)
+
+        is_timed = require_timeout(timeout_s) is not None or effort.compute_s is not None
+        return results_in_turn(paths, judge, timeout_s=timeout_s, overlapping=not is_timed)
 
     def stream(self) -> Stream:
         """Return a stream for live video, whose frames are pushed one at a time.
@@ -258,6 +265,7 @@ class Detector:
             ProviderError, BundleError: where the graph fails while it runs.
         """
         side = self.bundle.manifest.crop_size
+        self._cores.require_none_held()
         array = np.asarray(clips)
         if array.dtype != np.uint8 or array.ndim != 5 or array.shape[2:] != (side, side, 3):
             raise InputError(
@@ -291,42 +299,14 @@ class Detector:
         control: RunControl,
         progress: Callable[[Progress], None] | None,
     ) -> Result:
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"a video is named by a str or a path, not by {path!r}")
+        self._pool.require_open()
+        self._cores.require_none_held()
         run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
         manifest = self._bundle.manifest
         run.judge(effort, manifest.pairs_per_clip, manifest.thresholds[0].fake_probability)
         return run.result(self._bundle, self.provider, self._precision)
-
-    def _results(
-        self,
-        paths: Iterator[str | os.PathLike[str]],
-        effort: Effort,
-        timeout_s: float | None,
-        progress: Callable[[int, Progress], None] | None,
-    ) -> Generator[Result, None, None]:
-        def begin(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
-            report = None if progress is None else lambda latest: progress(index, latest)
-            return self._detect(path, effort, control, report)
-
-        runs: deque[tuple[RunControl, Future[Result]]] = deque()
-        begun = 0
-        readers = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="flowtell-file")
-        try:
-            while True:
-                while len(runs) < _FILES_AT_ONCE and (path := next(paths, None)) is not None:
-                    control = RunControl(timeout_s, is_behind=bool(runs))
-                    runs.append((control, readers.submit(begin, begun, path, control)))
-                    begun += 1
-                if not runs:
-                    return
-                first, future = runs[0]
-                first.is_behind = False
-                yield future.result()
-                runs.popleft()
-        finally:
-            for control, future in runs:
-                future.cancel()
-                control.cancel()
-            readers.shutdown(wait=True)
 
 
 def _require_count(name: str, value: int, most: int) -> None:
@@ -335,6 +315,8 @@ def _require_count(name: str, value: int, most: int) -> None:
 
 
 def _effort(max_clips: int | None, effort: Effort) -> Effort:
+    if not isinstance(effort, Effort):
+        raise InputError(f"effort must be an Effort, not {effort!r}")
     if max_clips is None:
         return effort
     if effort != EVERYTHING:

@@ -17,6 +17,7 @@ from ._decode import Frame
 from ._effort import Effort
 from ._errors import DecodeError, InputError
 from ._foresight import Foresight
+from ._interpreters import is_isolated
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
@@ -64,7 +65,9 @@ class FileRun:
             ProviderError, BundleError: where a graph fails while it runs.
         """
         source = self._reader.frames()
-        ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, self._cores, self._control)
+        # a process of its own decodes: whoever waits for it needs no core, and must not keep one from others
+        cores = None if is_isolated() else self._cores
+        ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, cores, self._control)
         try:
             with ahead, self._cores.held(urgent=True) as core:
                 clips = self._reader.clips(iter(lambda: ahead.get(core), None))
@@ -138,11 +141,13 @@ class FileRun:
             plan.add(clip)
         self._reader.expect(plan.close())
         self._deciding = plan.deciding
-        if effort.compute_s is not None:
-            self._keep(plan.judge_for(effort.compute_s, judge))
-        elif effort.error_rate is not None:
-            self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
-        self._judged.sort(key=lambda item: item.clip.start_s)
+        try:
+            if effort.compute_s is not None:
+                self._keep(plan.judge_for(effort.compute_s, judge))
+            elif effort.error_rate is not None:
+                self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
+        finally:
+            self._judged.sort(key=lambda item: item.clip.start_s)
         self._stopped = plan.stopped
 
     def _keep(self, judged: Iterator[tuple[FaceClip, ClipLogits]]) -> None:
@@ -172,6 +177,7 @@ def judged_in_order(
         InputError: where the detector was closed.
         ProviderError, BundleError: where the graph fails while it runs.
     """
+    control.check()
     waiting: deque[tuple[FaceClip, Ticket]] = deque()
     control.on_cancel(lambda: pool.withdraw(control))
     try:
@@ -215,7 +221,8 @@ def _sample_size(effort: Effort, length_s: float) -> int | None:
     """Return how many clips of a file of that length are judged; None for all that the sample holds."""
     if effort.clips_per_minute is None:
         return effort.max_clips
-    return max(math.ceil(effort.clips_per_minute * length_s / 60), 1)
+    wanted = effort.clips_per_minute * length_s / 60
+    return max(math.ceil(min(wanted, MAX_CLIPS_LIMIT)), 1)
 
 
 def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:

@@ -7,6 +7,7 @@ the same time share a call, whatever file or face they are from.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -70,6 +71,7 @@ class JudgePool:
         self._waiting: deque[Ticket] = deque()
         self._running: dict[RunningCall, list[Ticket]] = {}
         self._changed = threading.Condition()
+        self._owner = os.getpid()
         self._is_closed = False
         # of one run: a call for each worker and the one after it
         self.clips_ahead = 2 * workers * clips_per_call
@@ -97,8 +99,10 @@ class JudgePool:
         """Return where the pool still judges.
 
         Raises:
-            InputError: where the detector has been closed.
+            InputError: where the detector has been closed, or this process is a fork, which has no workers.
         """
+        if os.getpid() != self._owner:
+            raise InputError("the detector was opened before this process was forked: open one here")
         if self._is_closed:
             raise InputError("the detector is closed: open it again")
 
@@ -121,6 +125,9 @@ class JudgePool:
 
     def close(self) -> None:
         """End every worker and every call; what still waits is cancelled."""
+        if os.getpid() != self._owner:
+            # they are another process's, as are those who hold the lock
+            return
         with self._changed:
             self._is_closed = True
             for ticket in self._waiting:

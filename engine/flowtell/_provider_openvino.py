@@ -111,15 +111,23 @@ class _OpenVinoRunner:
         """Return the named outputs; see `GraphRunner.run`."""
         request = self._idle.get()
         try:
-            request.start_async(dict(inputs), share_inputs=True)
-            if call is not None:
-                call.arm(request.cancel)
-            request.wait()
-            if call is not None:
-                call.disarm()
+            _infer(request, inputs, call)
             return [np.array(request.get_tensor(name).data) for name in outputs]
         finally:
             self._idle.put(request)
+
+
+def _infer(request: Any, inputs: Mapping[str, NDArray[Any]], call: RunningCall | None) -> None:
+    request.start_async(dict(inputs), share_inputs=True)
+    if call is None:
+        request.wait()
+        return
+    call.arm(request.cancel)
+    try:
+        request.wait()
+    finally:
+        # also of a call that was stopped: whoever stops it again must not stop the request's next one
+        call.disarm()
 
 
 def _values(ports: Sequence[Any]) -> dict[str, tuple[str, int]]:

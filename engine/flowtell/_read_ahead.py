@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from typing import Generic, TypeVar
 
 from ._cores import Core, Cores
@@ -27,9 +28,10 @@ class ReadAhead(Generic[T]):
         source: Generator[T, None, None],
         bytes_of: Callable[[T], int],
         capacity_bytes: int,
-        cores: Cores,
+        cores: Cores | None,
         control: RunControl,
     ) -> None:
+        """Draw from `source`, holding one of `cores` meanwhile; None where drawing is only waiting."""
         self._source = source
         self._bytes_of = bytes_of
         self._capacity_bytes = capacity_bytes
@@ -82,7 +84,7 @@ class ReadAhead(Generic[T]):
 
     def _run(self) -> None:
         try:
-            with self._cores.held(urgent=True) as core:
+            with self._cores.held(urgent=True) if self._cores else nullcontext() as core:
                 for item in self._source:
                     if not self._put(item, core):
                         break
@@ -94,13 +96,13 @@ class ReadAhead(Generic[T]):
                 self._is_done = True
                 self._changed.notify_all()
 
-    def _put(self, item: T, core: Core) -> bool:
+    def _put(self, item: T, core: Core | None) -> bool:
         """Hand an item over, lending `core` while there is no room; return False where nobody wants it."""
         size = self._bytes_of(item)
         with self._changed:
             has_room = self._is_closed or self._has_room(size)
         if not has_room:
-            with core.lent(), self._changed:
+            with core.lent() if core else nullcontext(), self._changed:
                 self._changed.wait_for(lambda: self._is_closed or self._has_room(size))
         with self._changed:
             if self._is_closed:

@@ -79,16 +79,18 @@ class RunPlan:
         scores: dict[int, list[float]] = {track: [] for track in self.deciding}
         undecided = set(self.deciding)
         while undecided:
-            wave = []
+            wave: list[FaceClip] = []
+            is_short = False
             for track in sorted(undecided):
                 wanted = next(look for look in tests[track].looks if look > len(scores[track]))
                 count = wanted - len(scores[track])
-                wave += left[track][:count]
-                del left[track][:count]
+                taken, left[track] = left[track][:count], left[track][count:]
+                is_short |= len(taken) < count
+                wave += taken
             for run, logits in judge(wave):
                 scores[run.track].append(sigmoid(logits.clip_logit))
                 yield run, logits
-            if any(len(scores[track]) not in tests[track].looks for track in undecided):
+            if is_short:
                 # there were more runs than are kept
                 self.stopped = "budget"
                 return

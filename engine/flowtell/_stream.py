@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Stream:
             ProviderError, BundleError: where a graph fails while it runs.
         """
         self._require_open()
-        if not math.isfinite(timestamp_s) or timestamp_s < self._latest_s:
+        if not _is_time(timestamp_s) or timestamp_s < self._latest_s:
             raise InputError(f"timestamp_s must be a number and not go back, as {timestamp_s!r} does")
         image = frame_from_host(frame)
         self._latest_s = timestamp_s
@@ -121,6 +122,8 @@ class Stream:
     def _require_open(self) -> None:
         if self._is_over:
             raise InputError("the stream has ended: open another one")
+        self._pool.require_open()
+        self._cores.require_none_held()
 
     def _submit(self, clips: Iterable[FaceClip]) -> None:
         for clip in clips:
@@ -141,3 +144,7 @@ class Stream:
             )
             for clip, logits in known_in_order(self._waiting, may_wait, core, self._control)
         ]
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)

@@ -249,9 +249,8 @@ def started(*arguments, **kwargs):
     with subprocess.Popen(
         # a shell starts background jobs with interrupts ignored, and children inherit that
         ["env", "--default-signal=INT", sys.executable, "-m", "flowtell", *arguments],
-        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **kwargs,
+        **{"stdout": subprocess.PIPE, **kwargs},
     ) as process:
         try:
             yield process
@@ -274,6 +273,16 @@ def test_a_reader_that_has_had_enough_is_no_crash(motion_bundle):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here that is always full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_a_sentence(motion_bundle, options):
+    words = ("detect", NATURAL, *options, "--clips", "1", "--bundle", str(motion_bundle))
+    with Path("/dev/full").open("wb") as full, started(*words, stdout=full) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == b"flowtell: the output cannot be written: No space left on device\n"
 
 
 def test_each_object_is_there_as_soon_as_its_file_is_judged(motion_bundle):

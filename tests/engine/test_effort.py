@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -169,6 +170,21 @@ def test_more_runs_than_are_kept_end_in_a_budget():
     assert len(asked) == 256
 
 
+def test_a_face_whose_kept_runs_end_where_it_would_be_looked_at_ends_in_a_budget():
+    """Of the few runs of face 0 among the many of face 1 as many are kept as one of its looks asks for."""
+    short = [clip(0, 16 * index, 16) for index in range(4)]
+    long = [clip(1, 1000 + 16 * index, 16) for index in range(68)]
+    mixed = [item for pair in zip(short, long, strict=False) for item in pair] + long[4:]
+    plan = plan_of(*mixed)
+    # face 0 scatters about the threshold and stays open; face 1 is surely original
+    turns = itertools.cycle((0.3, -0.3))
+    judge, asked = judge_as(lambda run: -3.0 if run.track else next(turns))
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert plan.stopped == "budget"
+    of_the_first = sum(run.track == 0 for run in asked)
+    assert of_the_first in SequentialTest(16, 0.5, 0.025).looks[:-1]
+
+
 def test_an_anytime_result_is_a_part_of_the_whole(tiny, whole):
     result = tiny.detect(NATURAL, effort=Effort(error_rate=0.05))
     validate(result)
@@ -201,7 +217,7 @@ def test_a_budget_of_seconds_looks_at_one_run_at_least_and_stops(tiny):
     assert long.pairs_judged == long.pairs_total == 96
 
 
-@pytest.mark.parametrize(("rate", "clips"), [(30, 2), (1e-3, 1), (1e6, 6)])
+@pytest.mark.parametrize(("rate", "clips"), [(30, 2), (1e-3, 1), (1e6, 6), (1e308, 6)])
 def test_clips_a_minute(tiny, whole, rate, clips):
     """The sample lasts 3.84 s from its first frame to its last: 1.92 clips at 30 a minute."""
     result = tiny.detect(NATURAL, effort=Effort(clips_per_minute=rate))

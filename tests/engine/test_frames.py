@@ -290,6 +290,24 @@ def test_a_fork_leaves_its_parents_decoders_alone(write_video):
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
 
 
+def test_a_fork_leaves_a_decoder_alone_that_its_parent_is_using(write_video):
+    path = write_video("a.mp4", noise(60))
+    code = (
+        "import os, sys\nfrom flowtell import DecodeError\nfrom flowtell._frames import open_frames\n"
+        "with open_frames(sys.argv[1]) as source:\n"
+        "    frames = iter(source)\n    next(frames)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        try:\n            next(frames)\n"
+        "        except DecodeError as error:\n            assert 'forked' in str(error)\n"
+        "            sys.exit(0)\n"
+        "        sys.exit(1)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    assert len(list(frames)) == 59\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+
+
 def test_a_host_that_names_no_usable_python_is_told_what_to_do(monkeypatch, write_video):
     path = write_video("a.mp4", noise(2))
     monkeypatch.setenv(DECODER_VARIABLE, "/bin/false")

@@ -27,7 +27,8 @@ from flowtell.__main__ import main
 from flowtell._cache import private_cache_folder
 from flowtell._onnxruntime import OnnxRuntimeRunner
 from flowtell._providers import PROVIDER_NAMES, provider_called, why_not
-from flowtell._runner import GraphSource
+from flowtell._runner import GraphSource, RunningCall
+from flowtell._sessions import open_session
 
 
 def install_gpu(name):
@@ -106,6 +107,26 @@ def test_openvino_refuses_a_graph_in_a_sentence(openvino):
         provider_called("openvino").open_graph(GraphSource(b"no graph", "a.onnx"), 1)
 
 
+def test_a_call_that_was_stopped_is_not_stopped_again_in_the_next_one(tiny_bundle, openvino):
+    session = open_session(Bundle.open(tiny_bundle), "detector", "fp32", provider_called("openvino"), 1)
+    stopped, stops = RunningCall(), []
+    clips = np.zeros((300, 17, 64, 64, 3), np.uint8)
+    with ThreadPoolExecutor(1) as caller:
+        first = caller.submit(session.run, ("pair_logits",), stopped, clips=clips)
+        while stopped._stop is None:
+            time.sleep(1e-4)
+        stopped.stop()
+        with pytest.raises(ProviderError):
+            first.result()
+        second = caller.submit(session.run, ("pair_logits",), RunningCall(), clips=clips)
+        while not second.done():
+            stopped.stop()
+            stops.append(1)
+            time.sleep(1e-3)
+        assert len(second.result()[0]) == 300
+    assert stops
+
+
 def test_closing_ends_what_openvino_is_judging(tiny_bundle, openvino):
     detector = Detector.open(tiny_bundle, provider="openvino", threads=1)
     with ThreadPoolExecutor(1) as caller:
@@ -144,6 +165,8 @@ def test_the_environment_says_what_auto_takes(tiny_bundle, openvino, own_cache, 
     monkeypatch.setenv("FLOWTELL_PROVIDER", "openvino")
     with Detector.open(tiny_bundle, threads=1) as detector:
         assert detector.provider == "OpenVINO CPU"
+    monkeypatch.setenv("FLOWTELL_PROVIDER", "")
+    assert Detector.open(tiny_bundle, threads=1).provider in ("CPUExecutionProvider", "OpenVINO CPU")
     monkeypatch.setenv("FLOWTELL_PROVIDER", "abacus")
     with pytest.raises(ProviderError, match="there is no provider 'abacus'"):
         Detector.open(tiny_bundle)

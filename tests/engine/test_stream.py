@@ -152,7 +152,7 @@ def test_times_that_go_back_or_are_none_are_refused(tiny, portrait):
     with tiny.stream() as stream:
         stream.push(portrait, timestamp_s=1.0)
         stream.push(portrait, timestamp_s=1.0)
-        for bad in (0.9, float("nan"), float("inf")):
+        for bad in (0.9, float("nan"), float("inf"), None, "1"):
             with pytest.raises(InputError, match="timestamp_s must be a number and not go back"):
                 stream.push(portrait, timestamp_s=bad)
 
@@ -175,5 +175,10 @@ def test_a_stream_that_has_ended_takes_no_more(tiny_bundle, portrait):
                 stream.push(portrait, timestamp_s=0.0)
             with pytest.raises(InputError, match="the stream has ended"):
                 stream.finish()
+        of_closed = detector.stream()
+    with pytest.raises(InputError, match="detector is closed"):
+        of_closed.push(portrait, timestamp_s=0.0)
+    with pytest.raises(InputError, match="detector is closed"):
+        of_closed.finish()
     with pytest.raises(InputError, match="detector is closed"):
         detector.stream()

@@ -1,0 +1,56 @@
+"""Judges files in turn: the next one is read while the last clips of the one before are judged."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ._result import Result
+from ._run_control import RunControl
+
+__all__ = ["JudgeFile", "results_in_turn"]
+
+JudgeFile = Callable[[int, str | os.PathLike[str], RunControl], Result]
+"""From the number of a file in its row, its path and what may end its run, to its result."""
+
+_FILES_AT_ONCE = 2
+"""While the last clips of a file are judged the next one is read; more would only hold more in memory."""
+
+
+def results_in_turn(
+    paths: Iterable[str | os.PathLike[str]], judge: JudgeFile, *, timeout_s: float | None, overlapping: bool
+) -> Generator[Result, None, None]:
+    """Yield the result of each file, in their order.
+
+    Args:
+        paths: drawn from as they are needed.
+        judge: judges one of them, in a thread of its own.
+        timeout_s: of each file, from when it is begun; None for none.
+        overlapping: whether the next file is begun before the one in hand is done. Where a clock runs for
+            each file it must not count what another file keeps it waiting for.
+
+    Raises:
+        Exception: what `judge` raises, instead of that file's result.
+    """
+    at_once = _FILES_AT_ONCE if overlapping else 1
+    left = enumerate(paths)
+    runs: deque[tuple[RunControl, Future[Result]]] = deque()
+    readers = ThreadPoolExecutor(at_once, thread_name_prefix="flowtell-file")
+    try:
+        while True:
+            while len(runs) < at_once and (following := next(left, None)) is not None:
+                control = RunControl(timeout_s, is_behind=bool(runs))
+                runs.append((control, readers.submit(judge, *following, control)))
+            if not runs:
+                return
+            first, future = runs[0]
+            first.is_behind = False
+            yield future.result()
+            runs.popleft()
+    finally:
+        for control, future in runs:
+            future.cancel()
+            control.cancel()
+        readers.shutdown(wait=True)
