@@ -41,6 +41,11 @@ def main(argv: list[str]) -> int:
         raise InputError(
             f"there is no folder '{arguments.model}': give a model folder that training wrote, or a bundle"
         )
+    without = "--only" if arguments.only else "--keras" if arguments.keras else None
+    if without and (arguments.precision or arguments.clips):
+        raise InputError(f"{without} writes no bundle: --precision and --clips say nothing beside it")
+    if arguments.keras and arguments.storage:
+        raise InputError("--keras writes weights as the bundle stores them: --storage says nothing beside it")
     if arguments.precision and not arguments.clips:
         raise InputError("a precision is gated on videos: name some with --clips")
     if arguments.only:
@@ -49,6 +54,8 @@ def main(argv: list[str]) -> int:
         if not _is_bundle(arguments.model):
             raise InputError(f"'{arguments.model}' is a model folder already; --keras takes a bundle apart")
         make_folder(arguments.out)
+        if any(arguments.out.iterdir()):
+            raise InputError(f"'{arguments.out}' is not empty: --keras writes a new folder")
         write_model_folder(
             arguments.out, keras_from_bundle(arguments.model), *facts_from_bundle(arguments.model)
         )
@@ -146,15 +153,16 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder that training wrote, a bundle, or a PyTorch PWC-Net (.pth, .safetensors)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--only",
         choices=sorted(_NETWORKS),
         help="write this network on its own, as FOLDER/NAME.onnx, instead of a bundle",
     )
-    parser.add_argument(
+    instead.add_argument(
         "--keras",
         action="store_true",
-        help="take a bundle apart into a model folder, with weights as the bundle stores them",
+        help="take a bundle apart into a model folder, new or empty, with weights as the bundle stores them",
     )
     parser.add_argument(
         "--precision",

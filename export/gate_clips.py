@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from flowtell import Bundle, InputError, iter_face_clips
+from flowtell import Bundle, DecodeError, InputError, iter_face_clips
 
 __all__ = ["GateClip", "clips_of_files"]
 
@@ -45,10 +46,11 @@ def clips_of_files(
         flowtell.DecodeError: a video cannot be read.
     """
     for path in [video for given in paths for video in _videos(given)]:
-        for number, clip in enumerate(iter_face_clips(path, bundle)):
-            if number == clips_per_file:
-                break
-            yield GateClip(path, clip.start_s, clip.frames[: pairs + 1])
+        try:
+            for clip in islice(iter_face_clips(path, bundle), clips_per_file):
+                yield GateClip(path, clip.start_s, clip.frames[: pairs + 1])
+        except DecodeError as error:
+            raise DecodeError(error.state, f"'{path}': {error}") from error
 
 
 def _videos(path: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from flowtell.training.splits import PARTS
 __all__ = ["main"]
 
 REPORT_NAME = "evaluation.json"
+DEFAULT_PART = "test"
 
 
 def main(argv):
@@ -28,6 +29,8 @@ def main(argv):
         raise InputError(
             "flowtell evaluate needs either --data (a detector) or --flow-pairs (a flow network)"
         )
+    if arguments.part is not None and arguments.split is None:
+        raise InputError("--part is a part of a split: name its file with --split")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,7 +68,7 @@ def _detector_report(arguments):
         "model": arguments.model.name,
         "run_by": "engine" if is_bundle else "keras",
         "prepared_sha256": prepared.sha256(),
-        "part": arguments.part if arguments.split else "all",
+        "part": _part(arguments) if arguments.split else "all",
         **detector_report(judged, threshold),
     }
     if not arguments.no_plots:
@@ -88,14 +91,19 @@ def _positions(arguments, prepared):
         manifest = json.loads(arguments.split.read_text("utf-8"))
         if manifest["prepared_sha256"] != prepared.sha256():
             raise InputError(f"'{arguments.split}' splits another prepared set than '{arguments.data}'")
-        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
+        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][_part(arguments)]]
     except OSError as error:
         raise InputError(f"the split '{arguments.split}' cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"'{arguments.split}' is no split that flowtell train wrote: {error!r}") from error
 
 
+def _part(arguments):
+    return arguments.part or DEFAULT_PART
+
+
 def _table(report):
+    yield f"part of the set: {report['part']}"
     yield f"{'':20}{'frame pairs':>22}{'clips':>22}{'files':>22}"
     yield f"{'count':20}" + "".join(f"{report[level]['count']:22}" for level in ("pair", "clip", "file"))
     for name in ("auc", "equal_error_rate", "accuracy", "calibration_error"):
@@ -131,7 +139,7 @@ def _parser():
     )
     add("--data", type=Path, metavar="DIR", help="a prepared set")
     add("--split", type=Path, metavar="FILE", help="split.json of a run: judge one part of it only")
-    add("--part", choices=PARTS, default="test", help="of the split; default: test")
+    add("--part", choices=PARTS, help=f"of the split; default: {DEFAULT_PART}")
     add("--flow-pairs", type=Path, metavar="DIR", help="folders of frame10.png, frame11.png, flow10.flo")
     add("--out", type=Path, required=True, metavar="DIR", help=f"where {REPORT_NAME} and the pictures go")
     add("--calibrate", action="store_true", help="write temperature and thresholds into the model folder")

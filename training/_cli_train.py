@@ -18,11 +18,17 @@ from flowtell.training.train import MODEL_FOLDER_NAME, TrainingData, train_judge
 __all__ = ["main"]
 
 CURVES_NAME = "curves.png"
+OF_FLOW = ("videos", "teacher", "judged", "init")
+OF_JUDGE = ("data", "flow", "imagenet", "split_by", "fold", "cache", "name", "licence")
 
 
 def main(argv):
     """Train what `argv` names; return 0."""
     arguments = _parser().parse_args(argv[1:])
+    for name in OF_JUDGE if arguments.model == "flow" else OF_FLOW:
+        if getattr(arguments, name) is not None:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} says nothing of training {arguments.model}: leave it out")
     if not arguments.no_plots:
         # Said before hours of training, not after.
         require_matplotlib()
@@ -72,9 +78,12 @@ def _train_judge(arguments, settings, bar):
             raise InputError(f"flowtell train {arguments.model} needs --{name}")
     prepared = PreparedSet.open(arguments.data)
     if arguments.fold is None:
-        how = {"by": arguments.split_by, "seed": settings.fit.seed}
-        parts = split_videos(prepared.videos, arguments.split_by, settings.fit.seed)
+        by = arguments.split_by or "identity"
+        how = {"by": by, "seed": settings.fit.seed}
+        parts = split_videos(prepared.videos, by, settings.fit.seed)
     else:
+        if arguments.split_by is not None:
+            raise InputError("--fold is of a split by identity: leave --split-by out")
         fold, count = arguments.fold
         how = {"by": "identity", "fold": fold, "folds": count}
         parts = kfold_split(prepared.videos, fold - 1, count, settings.fit.seed)
@@ -84,7 +93,7 @@ def _train_judge(arguments, settings, bar):
         arguments.out,
         arguments.flow,
         name=arguments.name or arguments.out.name,
-        licence=arguments.licence,
+        licence=arguments.licence or "not stated",
         imagenet=arguments.imagenet,
         cache=arguments.cache,
         progress=bar,
@@ -140,7 +149,6 @@ def _parser():
     add(
         "--split-by",
         choices=("identity", "video"),
-        default="identity",
         help="what stays in one part (default: identity)",
     )
     add("--fold", type=_fold, metavar="I/K", help="fold I of K by identity as the test, instead of 80/10/10")
@@ -148,5 +156,5 @@ def _parser():
         "--cache", type=Path, metavar="DIR", help="frozen features, shared between runs (default: in the run)"
     )
     add("--name", help="of the model (default: the folder's)")
-    add("--licence", default="not stated", help="of the model, one line; the training data's terms decide it")
+    add("--licence", help="of the model, one line; the training data's terms decide it")
     return parser

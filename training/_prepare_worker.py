@@ -15,6 +15,7 @@ from pathlib import Path
 import flowtell
 from flowtell._cli_quiet import hush_tensorflow
 from flowtell.training.run_folder import file_sha256, write_json
+from flowtell.training.video import video_sha256
 
 __all__ = ["cut_clips", "main", "store_flow"]
 
@@ -75,7 +76,7 @@ def cut_clips(job):
     none = "no face clip of full length" if sum(dropped.values()) else "no face was found for long enough"
     record = {
         **job["facts"],
-        "video_sha256": file_sha256(job["path"]) if Path(job["path"]).is_file() else None,
+        "video_sha256": video_sha256(job["path"]),
         "clips": [
             {"track": c.track, "start_s": c.start_s, "end_s": c.end_s, "box": list(c.box)} for c in kept
         ],

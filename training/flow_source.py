@@ -65,6 +65,11 @@ def load_flow_network(folder):
     from flowtell.training.models import FlowNetworkConfig, build_flow_network
 
     folder = Path(folder)
+    if (folder / "manifest.json").is_file():
+        raise InputError(
+            f"'{folder}' is a bundle, and its network is asked for: take it apart with "
+            f"flowtell export {folder} --keras --out DIR"
+        )
     weights = folder / FLOW_WEIGHTS_NAME
     described = next((p for n in (FLOW_DESCRIPTION_NAME, "model.json") if (p := folder / n).is_file()), None)
     if described is None or not weights.is_file():

@@ -12,6 +12,7 @@ from flowtell.training._worker_pool import WorkerPool
 from flowtell.training.flow_source import open_flow_source
 from flowtell.training.prepared_set import INDEX_FORMAT, INDEX_NAME, PreparedSet
 from flowtell.training.run_folder import claim, file_sha256, sweep, write_json
+from flowtell.training.video import video_sha256
 
 __all__ = ["FACES", "PrepareSettings", "dropped_lines", "prepare"]
 
@@ -52,7 +53,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
 
     Raises:
         InputError: only one class is there, no video gave a clip, the folder holds clips that were cut
-            otherwise, or nothing can be written to it.
+            otherwise or a finished set of other videos, or nothing can be written to it.
         flowtell.FlowtellError: the bundle or the source of flow cannot be opened.
     """
     settings = settings or PrepareSettings()
@@ -75,6 +76,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     claim(folder / "clips", cut_with)
     if source is not None:
         claim(folder / "flow", {"sha256": source[0].sha256})
+    _require_same_videos(folder, videos)
     # An index says that a set is finished.
     (folder / INDEX_NAME).unlink(missing_ok=True)
     try:
@@ -101,6 +103,19 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     opened = PreparedSet.open(folder)
     _require_both_classes(opened.videos, "all videos that gave a clip")
     return opened
+
+
+def _require_same_videos(folder, videos):
+    """Refuse a finished set of other videos, whose clips these would replace; more of them may follow."""
+    try:
+        index = _read(folder / INDEX_NAME)
+        held = [Path(entry["video"]).name for entry in index["videos"]] if index else []
+    except (KeyError, TypeError, ValueError):
+        # no set that was ever finished
+        return
+    given = [video.path.name for video in videos]
+    if given[: len(held)] != held:
+        raise InputError(f"'{folder}' holds a finished set of other videos: name another folder")
 
 
 def _cut(videos, folder, bundle_folder, settings, pool, progress):
@@ -139,7 +154,7 @@ def _is_done(record_path, shard, facts, video):
     record = _read(record_path)
     if record is None or any(record.get(name) != value for name, value in facts.items()):
         return False
-    if record["video_sha256"] != file_sha256(video):
+    if record["video_sha256"] != video_sha256(video):
         return False
     return record["shard"] is None or _is_whole(shard, record)
 

@@ -67,6 +67,8 @@ class FitSettings:
         for name in ("steps", "epoch_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}")
         _require_choice("keep", self.keep, KEEP)
         _require_choice("schedule", self.schedule, SCHEDULES)
         if self.learning_rate <= 0:

@@ -1,8 +1,10 @@
-"""Key frames of videos, as a source of pictures."""
+"""What training asks of a video file: its key frames, to paint with, and what tells it from others."""
 
 import av
 
-__all__ = ["read_key_frames"]
+from flowtell.training.run_folder import file_sha256
+
+__all__ = ["read_key_frames", "video_sha256"]
 
 
 def read_key_frames(path):
@@ -16,3 +18,11 @@ def read_key_frames(path):
         container.streams.video[0].codec_context.skip_frame = "NONKEY"
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")
+
+
+def video_sha256(path):
+    """Return the hash of a video's bytes, or None where they cannot be read, which is no reason to stop."""
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None

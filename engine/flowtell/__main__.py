@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._cli_text import printable
 from ._errors import FlowtellError
 from ._version import __version__
 
@@ -79,7 +80,8 @@ def main(argv: list[str] | None = None) -> int:
         run: Callable[[list[str]], int] = importlib.import_module(command.module).main
         code = run(arguments)
         # what cannot be written is said here, not by the interpreter as it ends
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except ModuleNotFoundError as error:
         return _fail(
@@ -139,7 +141,7 @@ def _print_cmake_folder() -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"flowtell: {message}", file=sys.stderr)
+    print(f"flowtell: {printable(message)}", file=sys.stderr)
     return EXIT_USAGE
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from ._budget import MAX_CLIPS_LIMIT
 from ._cli_progress import ProgressBar
+from ._cli_text import printable
 from ._detector import Detector
 from ._effort import Effort
 from ._errors import InputError
@@ -24,7 +26,8 @@ def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
     effort = effort_from_words(arguments)
-    require_timeout(arguments.timeout)
+    with _named("--timeout"):
+        require_timeout(arguments.timeout)
     detector = Detector.open(
         arguments.bundle,
         provider=arguments.provider,
@@ -32,7 +35,7 @@ def main(argv: list[str]) -> int:
         threads=arguments.threads,
         profile=None if arguments.profile is None else Profile.read(arguments.profile),
     )
-    width = max(len(file) for file in arguments.video)
+    width = max(len(printable(file)) for file in arguments.video)
     if not arguments.json:
         print(f"{'file':{width}}  {'verdict':9}  fake_probability  faces  pairs judged")
     judged = True
@@ -57,8 +60,9 @@ def result_line(result: Result, width: int) -> str:
     """Return one line of the table for `result`, the file name padded to `width`."""
     probability = "-" if result.fake_probability is None else f"{result.fake_probability:.3f}"
     pairs = f"{result.pairs_judged} of {result.pairs_total}"
-    line = f"{result.file:{width}}  {result.verdict:9}  {probability:>16}  {len(result.faces):5}  {pairs:>12}"
-    return line if result.reason is None else f"{line}  {result.state}: {result.reason}"
+    file, faces = printable(result.file), len(result.faces)
+    line = f"{file:{width}}  {result.verdict:9}  {probability:>16}  {faces:5}  {pairs:>12}"
+    return line if result.reason is None else f"{line}  {result.state}: {printable(result.reason)}"
 
 
 def effort_from_words(arguments: argparse.Namespace) -> Effort:
@@ -68,14 +72,26 @@ def effort_from_words(arguments: argparse.Namespace) -> Effort:
         InputError: where a number is out of range or a budget is not written as it must be.
     """
     if arguments.budget is not None:
+        option = f"--budget {arguments.budget}"
         for unit in ("/min", "s"):
             value = _number(arguments.budget.removesuffix(unit))
             if arguments.budget.endswith(unit) and value is not None:
-                return Effort(compute_s=value) if unit == "s" else Effort(clips_per_minute=value)
+                with _named(option):
+                    return Effort(compute_s=value) if unit == "s" else Effort(clips_per_minute=value)
         raise InputError(
             f"--budget must be a number with /min or s, such as 4/min or 20s, not {arguments.budget!r}"
         )
-    return Effort(max_clips=arguments.clips, error_rate=arguments.anytime)
+    with _named("--anytime" if arguments.clips is None else "--clips"):
+        return Effort(max_clips=arguments.clips, error_rate=arguments.anytime)
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Have what is wrong named by the option it came with."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
 
 
 def _number(word: str) -> float | None:
@@ -89,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="flowtell detect",
         description="Judge video files by how the faces in them move.",
-        epilog="Exit code: 0 every file was judged, 1 some file could not be, 2 wrong usage.",
+        epilog="Exit code: 0 every file was judged, or showed too little of a face to judge by "
+        "(thin_evidence); 1 some file could not be judged, 2 wrong usage.",
     )
     parser.add_argument("video", nargs="+", metavar="VIDEO", help="video files")
     parser.add_argument("--bundle", metavar="DIR", help="folder of a bundle (default: the packaged one)")
@@ -114,14 +131,14 @@ def _parser() -> argparse.ArgumentParser:
         "--budget",
         metavar="B",
         help="4/min judges four face clips for each minute of video; 20s judges short runs of frames, spread "
-        "over the file, for 20 seconds",
+        "over the file, for 20 seconds, or as many as the bundle asks for at least",
     )
     effort.add_argument(
         "--anytime",
         type=float,
         metavar="E",
         help="judge such runs until the rest would not change the verdict, at most in a share E of files "
-        "(0.05, say)",
+        "(0.05, say; 1e-06 to 0.5)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads that compute at the same time (default: all cores)"

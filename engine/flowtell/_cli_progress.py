@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from ._cli_text import printable
 from ._pipeline import Progress
 
 __all__ = ["ProgressBar", "TerminalLine", "bar_text"]
@@ -20,15 +21,15 @@ _BAR_WIDTH = 24
 class TerminalLine:
     """The last line of a terminal, drawn again and again, ten times a second at most; nothing elsewhere."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
+        """Draw on `stream`; None, what Python has for one that was closed, is nowhere."""
         self._stream = stream
         self._drawn_s = 0.0
-        self._on_terminal = stream.isatty()
 
     def draw(self, text: Callable[[], str]) -> None:
         """Show what `text()` returns, cut to the terminal's width, where it is time to."""
         now_s = time.monotonic()
-        if not self._on_terminal or now_s - self._drawn_s < _REDRAW_S:
+        if self._stream is None or not self._stream.isatty() or now_s - self._drawn_s < _REDRAW_S:
             return
         self._drawn_s = now_s
         self._stream.write("\r\x1b[2K" + text()[: shutil.get_terminal_size().columns - 1])
@@ -36,7 +37,7 @@ class TerminalLine:
 
     def wipe(self) -> None:
         """Remove what was drawn, if anything was."""
-        if self._drawn_s:
+        if self._stream is not None and self._drawn_s:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
 
@@ -48,9 +49,9 @@ class ProgressBar:
     It may be called from any thread.
     """
 
-    def __init__(self, stream: TextIO, files: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO | None, files: Sequence[str]) -> None:
         self._line = TerminalLine(stream)
-        self._names = [Path(file).name for file in files]
+        self._names = [printable(Path(file).name) for file in files]
         self._first = 0
         self._begun_s = time.monotonic()
         self._lock = threading.Lock()

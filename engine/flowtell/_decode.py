@@ -32,6 +32,7 @@ _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,ogg,asf,gif,"
     "yuv4mpegpipe,ivf,mxf,dv,rm,nut,obu,mjpeg"
 )
+_READ = "MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg, ASF, GIF and a few more"
 _MAX_BROKEN_AT_START = 250
 """A recording of a broadcast begins inside a group of pictures: 10 s without a start, at 25 fps."""
 
@@ -82,6 +83,9 @@ class VideoReader:
             )
         except MemoryError as error:
             raise _out_of_memory() from error
+        except av.error.ArgumentError as error:
+            # what FFmpeg says of a container that is not in the list
+            raise DecodeError("undecodable", f"it is in no format that is read here: {_READ}") from error
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
         try:

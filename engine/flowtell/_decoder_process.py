@@ -89,8 +89,8 @@ class DecoderProcess:
             DecoderGoneError, DecoderTimeoutError, OSError: where it does not start.
         """
         self._owner = os.getpid()
-        ring = _sealed_memory(RING_BYTES)
-        here, there = socket.socketpair()
+        ring = _above_standard(_sealed_memory(RING_BYTES))
+        here, there = (socket.socket(fileno=_above_standard(end.detach())) for end in socket.socketpair())
         try:
             self._ring = mmap.mmap(ring, RING_BYTES, prot=mmap.PROT_READ)
             settings = {
@@ -302,6 +302,19 @@ class DecoderPool:
             f"{sys.version_info.major}.{sys.version_info.minor} that has NumPy and PyAV, or to "
             f"'{IN_PROCESS}' where no file comes from strangers"
         )
+
+
+def _above_standard(descriptor: int) -> int:
+    """Return the descriptor, moved to 3 or more: a child's standard streams would hide it below.
+
+    Numbers below are given out where a host has closed its own standard streams.
+    """
+    if descriptor > 2:
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
 
 
 def _sealed_memory(size: int) -> int:

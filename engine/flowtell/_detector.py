@@ -235,6 +235,8 @@ class Detector:
             ProviderError, BundleError, InputError: as `detect`, instead of a file's result.
         """
         effort = _effort(max_clips, effort)
+        if isinstance(paths, str | bytes | os.PathLike):
+            raise InputError(f"paths must be a row of paths, not the one path {paths!r}")
 
         def judge(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
             report = None if progress is None else lambda latest: progress(index, latest)
@@ -266,7 +268,10 @@ class Detector:
         """
         side = self.bundle.manifest.crop_size
         self._cores.require_none_held()
-        array = np.asarray(clips)
+        try:
+            array = np.asarray(clips)
+        except ValueError as error:
+            raise InputError(f"clips must all be of one shape: {error}") from None
         if array.dtype != np.uint8 or array.ndim != 5 or array.shape[2:] != (side, side, 3):
             raise InputError(
                 f"clips must be uint8 [B, T + 1, {side}, {side}, 3], not {array.dtype} {list(array.shape)}"
@@ -305,7 +310,7 @@ class Detector:
         self._cores.require_none_held()
         run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
         manifest = self._bundle.manifest
-        run.judge(effort, manifest.pairs_per_clip, manifest.thresholds[0].fake_probability)
+        run.judge(effort, manifest)
         return run.result(self._bundle, self.provider, self._precision)
 
 

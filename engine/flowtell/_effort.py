@@ -24,7 +24,8 @@ class Effort:
             the background last.
         clips_per_minute: the same, so many for each minute of video, 1 at least and 256 at most.
         compute_s: judge short runs of frame pairs, spread ever more closely over the file, and end after so
-            many seconds, counted from when the file has been read.
+            many seconds, counted from when the file has been read, but not below the pairs that the bundle
+            asks for (`least_evidence`).
         error_rate: judge such runs until those that are left would not change the verdict, as far as a
             sequential test of this error rate can tell (both directions together, for the whole file).
     """

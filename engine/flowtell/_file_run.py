@@ -19,6 +19,7 @@ from ._errors import DecodeError, InputError
 from ._foresight import Foresight
 from ._interpreters import is_isolated
 from ._judging import ClipLogits, JudgePool, Ticket
+from ._manifest import Manifest
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
 from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
@@ -56,7 +57,7 @@ class FileRun:
         self._stopped = "all"
         self._time_is_up = False
 
-    def judge(self, effort: Effort, pairs_per_clip: int, threshold: float) -> None:
+    def judge(self, effort: Effort, manifest: Manifest) -> None:
         """Read the file and judge as much of it as `effort` says.
 
         Raises:
@@ -76,7 +77,7 @@ class FileRun:
                     return judged_in_order(self._pool, chosen, core, self._control)
 
                 if effort.is_by_runs:
-                    self._judge_runs(clips, effort, RunPlan(pairs_per_clip), threshold, judge)
+                    self._judge_runs(clips, effort, manifest, judge)
                 elif effort.max_clips is None and effort.clips_per_minute is None:
                     self._keep(judge(clips))
                 else:
@@ -135,16 +136,18 @@ class FileRun:
             self._keep(judged_in_order(self._pool, chosen, core, self._control, foresight.submit))
 
     def _judge_runs(
-        self, clips: Iterable[FaceClip], effort: Effort, plan: RunPlan, threshold: float, judge: Judge
+        self, clips: Iterable[FaceClip], effort: Effort, manifest: Manifest, judge: Judge
     ) -> None:
+        plan = RunPlan(manifest.pairs_per_clip)
         for clip in clips:
             plan.add(clip)
         self._reader.expect(plan.close())
         self._deciding = plan.deciding
         try:
             if effort.compute_s is not None:
-                self._keep(plan.judge_for(effort.compute_s, judge))
+                self._keep(plan.judge_for(effort.compute_s, manifest.least_evidence.pairs, judge))
             elif effort.error_rate is not None:
+                threshold = manifest.thresholds[0].fake_probability
                 self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
         finally:
             self._judged.sort(key=lambda item: item.clip.start_s)

@@ -13,6 +13,10 @@ from ._errors import InputError
 __all__ = ["RunControl", "TimeUpError", "require_timeout"]
 
 
+_LONGEST_S = 1e9
+"""Longer waits than this, 30 years, are more than systems can count."""
+
+
 class TimeUpError(Exception):
     """The run has used up its time; it never leaves the package."""
 
@@ -80,4 +84,4 @@ def require_timeout(timeout_s: float | None) -> float | None:
         or not (math.isfinite(timeout_s) and timeout_s > 0)
     ):
         raise InputError(f"timeout_s must be a number of seconds above 0, not {timeout_s!r}")
-    return float(timeout_s)
+    return min(float(timeout_s), _LONGEST_S)

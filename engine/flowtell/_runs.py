@@ -52,13 +52,21 @@ class RunPlan:
         self._runs = [run for run in self._sample.by_rank() if run.track in self.deciding]
         return len(self._runs)
 
-    def judge_for(self, compute_s: float, judge: Judge) -> Iterator[tuple[FaceClip, ClipLogits]]:
-        """Judge runs, ever more closely spread, until so many seconds have passed; one at least."""
+    def judge_for(
+        self, compute_s: float, least_pairs: int, judge: Judge
+    ) -> Iterator[tuple[FaceClip, ClipLogits]]:
+        """Judge runs, ever more closely spread, until so many seconds have passed.
+
+        One at least, and as many as have `least_pairs`: how quick a machine is must not make a verdict of
+        what is too little for one.
+        """
         ends_s = time.monotonic() + compute_s
         total = sum(self._populations[track] for track in self.deciding)
+        pairs = 0
         for count, judged in enumerate(judge(self._runs), 1):
             yield judged
-            if time.monotonic() >= ends_s:
+            pairs += len(judged[1].pair_logits)
+            if time.monotonic() >= ends_s and pairs >= least_pairs:
                 self.stopped = "all" if count == total else "budget"
                 return
         self.stopped = "all" if len(self._runs) == total else "budget"

@@ -99,11 +99,11 @@ def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "0"], "number of clips"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--clips", "many"], "invalid int value"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--budget", "20"], "such as 4/min or 20s, not '20'"),
-        (["detect", NATURAL, "--bundle", "{bundle}", "--budget=-1s"], "compute_s must be"),
-        (["detect", NATURAL, "--bundle", "{bundle}", "--anytime", "2"], "error_rate must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--budget=-1s"], "--budget -1s: compute_s must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--anytime", "2"], "--anytime: error_rate must be"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--anytime", "0.1", "--clips", "1"], "not allowed with"),
         (["detect", NATURAL, "--bundle", "{bundle}", "--threads", "0"], "threads must be"),
-        (["detect", NATURAL, "--bundle", "{bundle}", "--timeout", "-1"], "timeout_s must be"),
+        (["detect", NATURAL, "--bundle", "{bundle}", "--timeout", "-1"], "--timeout: timeout_s must be"),
         (["info", "nowhere"], "there is no bundle at 'nowhere'"),
     ],
 )
@@ -289,6 +289,25 @@ def test_each_object_is_there_as_soon_as_its_file_is_judged(motion_bundle):
     with started("detect", NATURAL, *[SWAPPED] * 200, "--json", "--bundle", str(motion_bundle)) as process:
         assert json.loads(process.stdout.readline())["file"] == NATURAL
         assert process.poll() is None
+
+
+def test_a_file_name_cannot_move_the_cursor_or_make_up_a_line(capsys, motion_bundle, tmp_path):
+    (tmp_path / "x\x1b[2K\ny.mp4").write_text("no video")
+    code, out, _ = run(capsys, "detect", str(tmp_path / "x\x1b[2K\ny.mp4"), "--bundle", str(motion_bundle))
+    assert code == 1
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 3
+    assert r"x\x1b[2K\ny.mp4" in out
+
+
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-"])
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+def test_a_closed_standard_stream_is_no_matter(motion_bundle, stream):
+    words = ["-m", "flowtell", "detect", str(NATURAL), "--clips", "1", "--bundle", str(motion_bundle)]
+    shell = ["sh", "-c", f'exec "$@" {stream}', "sh", sys.executable, *words]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stream == ">&-" or "16 of 96" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names there are always Unicode")

@@ -148,6 +148,15 @@ def test_missing_files_folders_and_text(tmp_path):
         assert "cannot be opened as a video" in broken(tmp_path / name, "undecodable")[1]
 
 
+def test_a_format_that_is_not_read_is_called_that(tmp_path):
+    with av.open(str(tmp_path / "a.wav"), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        sound.rate = 8000
+        out.mux(stream.encode(sound))
+    assert "it is in no format that is read here: MP4, MOV" in broken(tmp_path / "a.wav", "undecodable")[1]
+
+
 def test_a_playlist_cannot_open_other_files(write_video, tmp_path):
     video = write_video("a.mp4", [gradient(64, 64)])
     (tmp_path / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n")

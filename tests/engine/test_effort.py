@@ -185,6 +185,15 @@ def test_a_face_whose_kept_runs_end_where_it_would_be_looked_at_ends_in_a_budget
     assert of_the_first in SequentialTest(16, 0.5, 0.025).looks[:-1]
 
 
+@pytest.mark.parametrize(("least", "judged"), [(0, 4), (32, 32), (33, 36), (4000, 96)])
+def test_time_that_is_up_at_once_leaves_as_much_as_a_verdict_needs(least, judged):
+    plan = plan_of(*[clip(0, 16 * index, 16) for index in range(6)])
+    judge, _ = judge_as(lambda _: 0.0)
+    seen = [logits.pair_logits for _, logits in plan.judge_for(1e-9, least, judge)]
+    assert sum(len(pairs) for pairs in seen) == judged
+    assert plan.stopped == ("all" if judged == 96 else "budget")
+
+
 def test_an_anytime_result_is_a_part_of_the_whole(tiny, whole):
     result = tiny.detect(NATURAL, effort=Effort(error_rate=0.05))
     validate(result)

@@ -308,6 +308,16 @@ def test_a_fork_leaves_a_decoder_alone_that_its_parent_is_using(write_video):
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
 
 
+def test_a_host_without_standard_streams_decodes(write_video):
+    path = write_video("a.mp4", noise(9))
+    code = (
+        "import os, sys\nos.closerange(0, 3)\nfrom flowtell._frames import open_frames\n"
+        "with open_frames(sys.argv[1]) as source: count = len(list(source))\nos._exit(count)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=120)
+    assert done.returncode == 9
+
+
 def test_a_host_that_names_no_usable_python_is_told_what_to_do(monkeypatch, write_video):
     path = write_video("a.mp4", noise(2))
     monkeypatch.setenv(DECODER_VARIABLE, "/bin/false")

@@ -184,3 +184,37 @@ def test_check_draws_the_worst_pair(derived, tmp_path, capsys):
 def test_a_precision_without_clips_is_wrong_usage(tiny_bundle, tmp_path, capsys):
     assert main(["export", str(tiny_bundle), "--out", str(tmp_path / "out"), "--precision", "int8"]) == 2
     assert "name some with --clips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--only", "flow", "--clips", "{sample}"], "--only writes no bundle"),
+        (["--keras", "--precision", "fp16", "--clips", "{sample}"], "--keras writes no bundle"),
+        (["--keras", "--storage", "float32"], "--storage says nothing beside it"),
+        (["--keras", "--only", "flow"], "not allowed with argument"),
+    ],
+)
+def test_an_option_that_would_say_nothing_is_refused(tiny_bundle, tmp_path, capsys, words, says):
+    words = [word.format(sample=samples.natural_path()) for word in words]
+    try:
+        code = main(["export", str(tiny_bundle), "--out", str(tmp_path / "out"), *words])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trained_model_is_not_written_over(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "flow.weights.h5").write_text("three days of training")
+    assert main(["export", str(tiny_bundle), "--keras", "--out", str(tmp_path)]) == 2
+    assert "is not empty: --keras writes a new folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["flow.weights.h5"]
+
+
+def test_a_video_that_cannot_be_read_is_named(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("no video")
+    words = ["--against", "self", "--clips", str(tmp_path / "text.mp4")]
+    assert main(["check", str(tiny_bundle), *words]) == 2
+    assert f"'{tmp_path / 'text.mp4'}': it cannot be opened as a video" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from tolerances import TOLERANCES
 
 import flowtell
-from flowtell import InputError
+from flowtell import InputError, default_bundle_path
 from flowtell.__main__ import main
 from flowtell.export.bundle import keras_from_bundle, write_bundle
 from flowtell.export.model_folder import read_model_folder
@@ -187,6 +187,24 @@ def test_calibration_goes_into_the_model_folder(trained, made_set, tmp_path, cap
         (["evaluate", "{}", "--out", "{}/e"], "needs either --data (a detector) or --flow-pairs"),
         (["evaluate", "{}", "--data", "{}", "--out", "{}/e"], "holds no finished prepared set"),
         (["evaluate", "{}", "--flow-pairs", "{}", "--out", "{}/e"], "there is no flow network in"),
+        (
+            ["evaluate", str(default_bundle_path()), "--flow-pairs", "{}", "--out", "{}/e"],
+            "is a bundle, and its network is asked for: take it apart with flowtell export",
+        ),
+        (
+            ["evaluate", "{}", "--data", "{}", "--part", "validation", "--out", "{}/e"],
+            "--part is a part of a split: name its file with --split",
+        ),
+        (["train", "flow", "--data", "{}", "--out", "{}/run"], "--data says nothing of training flow"),
+        (
+            ["train", "flow", "--split-by", "video", "--out", "{}/run"],
+            "--split-by says nothing of training flow",
+        ),
+        (
+            ["train", "classifier", "--teacher", "{}/t.npz", "--out", "{}/run"],
+            "--teacher says nothing of training classifier",
+        ),
+        (["train", "flow", "--seed", "-1", "--out", "{}/run"], "seed must be from 0 to 4294967295, not -1"),
     ],
 )
 def test_wrong_usage_is_one_sentence(arguments, message, tmp_path, capsys):

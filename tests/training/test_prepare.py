@@ -58,6 +58,18 @@ def prepared(videos, tiny_bundle, tmp_path_factory):
     return out, done
 
 
+def test_a_finished_set_of_other_videos_stays(videos, prepared, tiny_bundle, tmp_path):
+    out, _ = prepared
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    settings = PrepareSettings(2)
+    for name in ("real", "fake"):
+        (tmp_path / name).mkdir()
+        shutil.copy(samples.natural_path(), tmp_path / name / "other.mp4")
+    with pytest.raises(InputError, match="holds a finished set of other videos: name another folder"):
+        prepare(label_folders(tmp_path, True), out, tiny_bundle, settings=settings)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_clips_and_flow_are_stored_and_what_was_not_used_is_listed(prepared, tiny_bundle):
     out, done = prepared
     assert (done.returncode, done.stderr) == (1, "")
