@@ -109,7 +109,7 @@ def _teacher(recipe, videos, args):
     from flowtell.training.teacher_sets import write_teacher_sets
 
     if not args.flow_from:
-        write_teacher_sets(recipe, args.run)
+        write_teacher_sets(recipe, _prepared(args), args.run)
 
 
 def _flow(recipe, videos, args):
@@ -187,8 +187,9 @@ def _full_teacher(recipe, videos, args):
     from flowtell.training.teacher_sets import write_full_teacher, write_teacher_sets
 
     # Whoever is measured by is held out in both.
-    write_teacher_sets(recipe, args.run)
-    write_full_teacher(recipe, args.run)
+    prepared = _prepared(args)
+    write_teacher_sets(recipe, prepared, args.run)
+    write_full_teacher(recipe, prepared, args.run)
 
 
 def _full(recipe, videos, args):
@@ -259,6 +260,14 @@ def _bundle(recipe, videos, args):
     papers = {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS}
     write_model_folder(args.run / "model", models, facts, papers)
     write_bundle(args.out, models, facts, papers)
+
+
+def _prepared(args):
+    """Return the clips that the stage `clips` has cut."""
+    from flowtell.training.prepared_set import PreparedSet
+    from flowtell.training.recipe import PREPARED_NAME
+
+    return PreparedSet.open(args.run / PREPARED_NAME)
 
 
 def _networks_of(bundle, folder):

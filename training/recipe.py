@@ -29,7 +29,7 @@ from flowtell.training.run_folder import write_json
 from flowtell.training.settings import ClassifierSettings, FlowSettings, settings_dict
 from flowtell.training.stored_flow import write_stored_flow
 from flowtell.training.synthetic_flow import MotionConfig
-from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, PREPARED_NAME, TEACHER_NAME
+from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, TEACHER_NAME
 from flowtell.training.thinning import thinned
 
 __all__ = [
@@ -54,10 +54,12 @@ __all__ = [
 
 # Of the baseline of pooled features, 512 of them.
 BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
+PREPARED_NAME = "prepared"
 JUDGED_NAME = "judged"
 RAFT_NAME = "raft"
 # Of the network that the study compares with: its run, and its flow of the clips that are judged.
-FULL_FLOW_NAME, FULL_NAME = "flow-full", "full"
+FULL_FLOW_NAME = "flow-full"
+FULL_NAME = "full"
 FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from flowtell.training.labels import identity_folds
-from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.raft_teacher import write_teacher_pairs
 
 __all__ = [
@@ -16,18 +15,15 @@ __all__ = [
     "write_teacher_sets",
 ]
 
-PREPARED_NAME = "prepared"
-TEACHER_NAME, JUDGED_TEACHER_NAME, FULL_TEACHER_NAME = (
-    "teacher-train.npz",
-    "teacher-test.npz",
-    "teacher-full.npz",
-)
+TEACHER_NAME = "teacher-train.npz"
+JUDGED_TEACHER_NAME = "teacher-test.npz"
+FULL_TEACHER_NAME = "teacher-full.npz"
 
 # Two frames apart, for larger motion.
 _SHARE_APART = 0.33
 
 
-def write_teacher_sets(recipe, folder):
+def write_teacher_sets(recipe, prepared, folder):
     """Write the teacher's flow on pairs of the stored clips; what is there is not computed again.
 
     Pairs of the last fold's people go to `teacher-test.npz`, all others to `teacher-train.npz`. A third of
@@ -35,6 +31,7 @@ def write_teacher_sets(recipe, folder):
 
     Args:
         recipe: a `Recipe`.
+        prepared: the `PreparedSet` of the run.
         folder: of the run.
 
     Raises:
@@ -45,18 +42,19 @@ def write_teacher_sets(recipe, folder):
         return
     rng = np.random.default_rng(0)
     pairs = {True: [], False: []}
-    for stored, test in _videos(recipe, folder):
+    for stored, test in _videos(recipe, prepared):
         pairs[test] += _drawn(stored, recipe.judged_pairs if test else recipe.teacher_pairs, rng)
     for test, name in ((True, JUDGED_TEACHER_NAME), (False, TEACHER_NAME)):
         if pairs[test]:
             write_teacher_pairs(np.stack(pairs[test]), folder / name)
 
 
-def write_full_teacher(recipe, folder):
+def write_full_teacher(recipe, prepared, folder):
     """Write the same for `teacher-full.npz`: other and more pairs of those who are learned from.
 
     Args:
         recipe: a `Recipe`.
+        prepared: the `PreparedSet` of the run.
         folder: of the run.
 
     Raises:
@@ -66,14 +64,13 @@ def write_full_teacher(recipe, folder):
     if path.exists():
         return
     rng = np.random.default_rng(1)
-    learned = [stored for stored, test in _videos(recipe, folder) if not test]
+    learned = [stored for stored, test in _videos(recipe, prepared) if not test]
     pairs = [pair for stored in learned for pair in _drawn(stored, recipe.full_teacher_pairs, rng)]
     write_teacher_pairs(np.stack(pairs), path)
 
 
-def _videos(recipe, folder):
+def _videos(recipe, prepared):
     """Yield of each video its stored clips and whether its people are held out."""
-    prepared = PreparedSet.open(Path(folder) / PREPARED_NAME)
     for position, fold in enumerate(identity_folds(prepared.videos, recipe.folds)):
         yield prepared.clips(position), fold == recipe.folds - 1
 

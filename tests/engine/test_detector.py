@@ -319,3 +319,29 @@ def test_an_error_of_the_caller_s_progress_comes_through(motion):
 
     with pytest.raises(RuntimeError, match="mine"):
         motion.detect(samples.natural_path(), progress=fail)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"path": 5}, "a video is named by a str or a path, not by 5"),
+        ({"path": b"a.mp4"}, "a video is named by a str or a path"),
+        ({"path": None}, "a video is named by a str or a path"),
+        ({"effort": None}, "effort must be an Effort, not None"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(motion_bundle, wrong, says):
+    arguments = {"path": samples.natural_path()} | wrong
+    path = arguments.pop("path")
+    with Detector.open(motion_bundle) as detector:
+        with pytest.raises(InputError, match=says):
+            detector.detect(path, **arguments)
+        with pytest.raises(InputError, match=says):
+            list(detector.detect_many([path], **arguments))
+    with Detector.open(motion_bundle) as detector:
+        with pytest.raises(InputError, match="paths must be a row of paths, not the one path"):
+            detector.detect_many(str(samples.natural_path()))
+        with pytest.raises(InputError, match="clips must all be of one shape"):
+            detector.score_clips([np.zeros((5, 64, 64, 3)), np.zeros((9, 64, 64, 3))])
+    with pytest.raises(InputError, match="profile must be a Profile"):
+        Detector.open(motion_bundle, profile="profile.json")

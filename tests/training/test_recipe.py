@@ -168,8 +168,8 @@ def test_whoever_flow_is_measured_by_is_in_no_set_to_learn_from(made_set, run, m
     # RAFT is not installed where tests run: what it would be shown is all that matters here.
     monkeypatch.setattr(teacher_sets, "write_teacher_pairs", lambda pairs, path: np.savez(path, frames=pairs))
     recipe = replace(Recipe(), teacher_pairs=2, full_teacher_pairs=3, judged_pairs=4)
-    teacher_sets.write_teacher_sets(recipe, run)
-    teacher_sets.write_full_teacher(recipe, run)
+    teacher_sets.write_teacher_sets(recipe, made_set.prepared, run)
+    teacher_sets.write_full_teacher(recipe, made_set.prepared, run)
     shown = {name: np.load(run / f"teacher-{name}.npz")["frames"] for name in ("train", "test", "full")}
     frames = {name: {frame.tobytes() for pair in pairs for frame in pair} for name, pairs in shown.items()}
     assert not frames["test"] & (frames["train"] | frames["full"])
