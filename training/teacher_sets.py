@@ -50,16 +50,7 @@ def write_teacher_sets(recipe, prepared, folder):
 
 
 def write_full_teacher(recipe, prepared, folder):
-    """Write the same for `teacher-full.npz`: other and more pairs of those who are learned from.
-
-    Args:
-        recipe: a `Recipe`.
-        prepared: the `PreparedSet` of the run.
-        folder: of the run.
-
-    Raises:
-        ImportError: as `write_teacher_pairs`.
-    """
+    """Write more pairs of those who are learned from, `teacher-full.npz`; else as `write_teacher_sets`."""
     path = Path(folder) / FULL_TEACHER_NAME
     if path.exists():
         return

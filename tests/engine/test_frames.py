@@ -277,35 +277,44 @@ def test_a_decoder_may_read_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_fork_leaves_its_parents_decoders_alone(write_video):
-    path = write_video("a.mp4", noise(9))
-    code = (
-        "import os, sys\nfrom flowtell._frames import open_frames\n"
-        "def count():\n    with open_frames(sys.argv[1]) as source: return len(list(source))\n"
-        "assert count() == 9\n"
-        "child = os.fork()\nassert count() == 9\n"
-        "if child == 0: os._exit(0)\n"
-        "assert os.waitpid(child, 0)[1] == 0\nassert count() == 9\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+def status_of(code, path):
+    """Run Python code in a host of its own, `path` its argument; return how it ended."""
+    return subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=120).returncode
 
 
-def test_a_fork_leaves_a_decoder_alone_that_its_parent_is_using(write_video):
-    path = write_video("a.mp4", noise(60))
-    code = (
-        "import os, sys\nfrom flowtell import DecodeError\nfrom flowtell._frames import open_frames\n"
-        "with open_frames(sys.argv[1]) as source:\n"
-        "    frames = iter(source)\n    next(frames)\n"
-        "    child = os.fork()\n"
-        "    if child == 0:\n"
-        "        try:\n            next(frames)\n"
-        "        except DecodeError as error:\n            assert 'forked' in str(error)\n"
-        "            sys.exit(0)\n"
-        "        sys.exit(1)\n"
-        "    assert os.waitpid(child, 0)[1] == 0\n"
-        "    assert len(list(frames)) == 59\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=120)
+FORK_BETWEEN_FILES = """import os, sys
+from flowtell._frames import open_frames
+def count():
+    with open_frames(sys.argv[1]) as source: return len(list(source))
+assert count() == 60
+child = os.fork()
+assert count() == 60
+if child == 0: os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert count() == 60
+"""
+FORK_WITHIN_A_FILE = """import os, sys
+from flowtell import DecodeError
+from flowtell._frames import open_frames
+with open_frames(sys.argv[1]) as source:
+    frames = iter(source)
+    next(frames)
+    child = os.fork()
+    if child == 0:
+        try:
+            next(frames)
+        except DecodeError as error:
+            assert "forked" in str(error)
+            sys.exit(0)
+        sys.exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(frames)) == 59
+"""
+
+
+@pytest.mark.parametrize("code", [FORK_BETWEEN_FILES, FORK_WITHIN_A_FILE], ids=["between", "within"])
+def test_a_fork_leaves_its_parents_decoders_alone(write_video, code):
+    assert status_of(code, write_video("a.mp4", noise(60))) == 0
 
 
 def test_a_host_without_standard_streams_decodes(write_video):
@@ -314,8 +323,7 @@ def test_a_host_without_standard_streams_decodes(write_video):
         "import os, sys\nos.closerange(0, 3)\nfrom flowtell._frames import open_frames\n"
         "with open_frames(sys.argv[1]) as source: count = len(list(source))\nos._exit(count)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=120)
-    assert done.returncode == 9
+    assert status_of(code, path) == 9
 
 
 def test_a_host_that_names_no_usable_python_is_told_what_to_do(monkeypatch, write_video):
