@@ -219,7 +219,8 @@ def compute_full_flow(recipe, folder, progress=None):
     folder = Path(folder)
     step = flow_step(load_flow_network(folder / FULL_FLOW_NAME))
     prepared, stride = PreparedSet.open(folder / JUDGED_NAME), recipe.classifier.pair_stride
-    write_stored_flow(prepared, folder / FULL_NAME, partial(pair_flow, step), stride, progress)
+    flow_of_clip = partial(pair_flow, step, batch_size=prepared.pairs_per_clip // stride)
+    write_stored_flow(prepared, folder / FULL_NAME, flow_of_clip, stride, progress)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):
