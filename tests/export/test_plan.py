@@ -206,7 +206,14 @@ def heard_interrupts():
 
 @pytest.mark.usefixtures("heard_interrupts")
 def test_an_interrupt_ends_the_build_and_leaves_no_plan(capsys, quick_bundle, own_cache, monkeypatch):
-    monkeypatch.setattr(TerminalLine, "draw", lambda self, text: os.kill(os.getpid(), signal.SIGINT))
+    interrupts = iter([signal.SIGINT])
+
+    def draw(self, text):
+        # a second one would interrupt what cleans up after the first
+        for interrupt in interrupts:
+            os.kill(os.getpid(), interrupt)
+
+    monkeypatch.setattr(TerminalLine, "draw", draw)
     code, out, err = plan(capsys, quick_bundle, "--precision", "fp32", "--compute-capability", "8.6")
     assert (code, out, err) == (130, "", "flowtell: interrupted\n")
     assert [path.name for path in own_cache.iterdir()] == ["lock"]
