@@ -31,6 +31,7 @@ def main(argv):
         )
     if arguments.part is not None and arguments.split is None:
         raise InputError("--part is a part of a split: name its file with --split")
+    arguments.part = (arguments.part or DEFAULT_PART) if arguments.split else "all"
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -68,7 +69,7 @@ def _detector_report(arguments):
         "model": arguments.model.name,
         "run_by": "engine" if is_bundle else "keras",
         "prepared_sha256": prepared.sha256(),
-        "part": _part(arguments) if arguments.split else "all",
+        "part": arguments.part,
         **detector_report(judged, threshold),
     }
     if not arguments.no_plots:
@@ -91,15 +92,11 @@ def _positions(arguments, prepared):
         manifest = json.loads(arguments.split.read_text("utf-8"))
         if manifest["prepared_sha256"] != prepared.sha256():
             raise InputError(f"'{arguments.split}' splits another prepared set than '{arguments.data}'")
-        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][_part(arguments)]]
+        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
     except OSError as error:
         raise InputError(f"the split '{arguments.split}' cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"'{arguments.split}' is no split that flowtell train wrote: {error!r}") from error
-
-
-def _part(arguments):
-    return arguments.part or DEFAULT_PART
 
 
 def _table(report):

@@ -73,6 +73,13 @@ def _taught(translation_px, **changes):
     return FlowSettings(_flow_fit(batch_size=4, **changes), robust=True, teacher_share=0.5, motion=motion)
 
 
+def _taught_further(**changes):
+    """Return the settings of a run that has mostly the teacher's examples, their motion varied."""
+    return replace(
+        _taught(14, **changes), robust=False, teacher_share=0.8, teacher_zoom=1.4, teacher_shift_px=8
+    )
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings of every stage.
@@ -109,22 +116,12 @@ class Recipe:
         default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
     refine: FlowSettings = field(
-        default_factory=lambda: replace(
-            _taught(14, steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2),
-            robust=False,
-            teacher_share=0.8,
-            teacher_zoom=1.4,
-            teacher_shift_px=8,
-        )
+        default_factory=lambda: _taught_further(steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2)
     )
     full: FlowSettings = field(
         default_factory=lambda: replace(
-            _taught(14, steps=3600, epoch_steps=300, learning_rate=4e-4, seed=3, mixed_precision=True),
+            _taught_further(steps=3600, epoch_steps=300, learning_rate=4e-4, seed=3, mixed_precision=True),
             network="full_normalised",
-            robust=False,
-            teacher_share=0.8,
-            teacher_zoom=1.4,
-            teacher_shift_px=8,
         )
     )
     classifier: ClassifierSettings = field(

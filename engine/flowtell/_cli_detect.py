@@ -72,11 +72,10 @@ def effort_from_words(arguments: argparse.Namespace) -> Effort:
         InputError: where a number is out of range or a budget is not written as it must be.
     """
     if arguments.budget is not None:
-        option = f"--budget {arguments.budget}"
         for unit in ("/min", "s"):
             value = _number(arguments.budget.removesuffix(unit))
             if arguments.budget.endswith(unit) and value is not None:
-                with _named(option):
+                with _named(f"--budget {arguments.budget}"):
                     return Effort(compute_s=value) if unit == "s" else Effort(clips_per_minute=value)
         raise InputError(
             f"--budget must be a number with /min or s, such as 4/min or 20s, not {arguments.budget!r}"

@@ -23,13 +23,13 @@ class TerminalLine:
 
     def __init__(self, stream: TextIO | None) -> None:
         """Draw on `stream`; None, what Python has for one that was closed, is nowhere."""
-        self._stream = stream
+        self._stream = stream if stream is not None and stream.isatty() else None
         self._drawn_s = 0.0
 
     def draw(self, text: Callable[[], str]) -> None:
         """Show what `text()` returns, cut to the terminal's width, where it is time to."""
         now_s = time.monotonic()
-        if self._stream is None or not self._stream.isatty() or now_s - self._drawn_s < _REDRAW_S:
+        if self._stream is None or now_s - self._drawn_s < _REDRAW_S:
             return
         self._drawn_s = now_s
         self._stream.write("\r\x1b[2K" + text()[: shutil.get_terminal_size().columns - 1])

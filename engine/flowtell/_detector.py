@@ -267,7 +267,7 @@ class Detector:
             ProviderError, BundleError: where the graph fails while it runs.
         """
         side = self.bundle.manifest.crop_size
-        self._cores.require_none_held()
+        self._pool.require_caller()
         try:
             array = np.asarray(clips)
         except ValueError as error:
@@ -306,8 +306,7 @@ class Detector:
     ) -> Result:
         if not isinstance(path, str | os.PathLike):
             raise InputError(f"a video is named by a str or a path, not by {path!r}")
-        self._pool.require_open()
-        self._cores.require_none_held()
+        self._pool.require_caller()
         run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
         manifest = self._bundle.manifest
         run.judge(effort, manifest)

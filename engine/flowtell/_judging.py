@@ -106,6 +106,15 @@ class JudgePool:
         if self._is_closed:
             raise InputError("the detector is closed: open it again")
 
+    def require_caller(self) -> None:
+        """Return where the pool still judges and the calling thread may wait for it.
+
+        Raises:
+            InputError: as `require_open`, and from within the progress of a run that the pool judges for.
+        """
+        self.require_open()
+        self._cores.require_none_held()
+
     def drop(self, ticket: Ticket) -> None:
         """Take one clip back: where it still waits it is not judged."""
         with self._changed:

@@ -122,8 +122,7 @@ class Stream:
     def _require_open(self) -> None:
         if self._is_over:
             raise InputError("the stream has ended: open another one")
-        self._pool.require_open()
-        self._cores.require_none_held()
+        self._pool.require_caller()
 
     def _submit(self, clips: Iterable[FaceClip]) -> None:
         for clip in clips:

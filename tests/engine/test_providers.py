@@ -113,7 +113,7 @@ def test_a_call_that_was_stopped_is_not_stopped_again_in_the_next_one(tiny_bundl
     clips = np.zeros((300, 17, 64, 64, 3), np.uint8)
     with ThreadPoolExecutor(1) as caller:
         first = caller.submit(session.run, ("pair_logits",), stopped, clips=clips)
-        while stopped._stop is None:
+        while stopped._stop is None and not first.done():
             time.sleep(1e-4)
         stopped.stop()
         with pytest.raises(ProviderError):
