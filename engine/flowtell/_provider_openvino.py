@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import queue
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def why_not_bf16() -> str | None:
     Raises:
         ProviderError: where OpenVINO cannot be loaded.
     """
-    if "BF16" in _load().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     return "this CPU has no arithmetic in bfloat16 (neither AVX-512 BF16 nor AMX): take another precision"
 
@@ -64,9 +64,15 @@ def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     return runner
 
 
-def _load() -> ModuleType:
+@functools.cache
+def _core() -> Any:
+    """Return the one core of this process.
+
+    OpenVINO gives the thread that first uses a core a stack for signals, and unmaps it where the core ends:
+    if that is on another thread, the next signal (Ctrl-C) crashes the process. So the core lives as long.
+    """
     try:
-        return importlib.import_module("openvino")
+        return importlib.import_module("openvino").Core()
     except ImportError as error:
         raise ProviderError(f"openvino cannot be loaded ({error}): reinstall it") from error
 
@@ -75,7 +81,7 @@ class _OpenVinoRunner:
     """A `GraphRunner` with one stream of one thread for each caller, so that scores do not depend on them."""
 
     def __init__(self, data: bytes, file: str, threads: int) -> None:
-        openvino = _load()
+        core = _core()
         settings = {
             # left to itself it computes float32 in bfloat16 where the CPU has it; what the graph states in
             # bfloat16 stays so
@@ -85,7 +91,6 @@ class _OpenVinoRunner:
             "ENABLE_CPU_PINNING": "NO",
         }
         try:
-            core = openvino.Core()
             model = core.compile_model(core.read_model(data), "CPU", settings)
             requests = [model.create_infer_request() for _ in range(threads)]
         except RuntimeError as error:

@@ -138,6 +138,25 @@ def test_closing_ends_what_openvino_is_judging(tiny_bundle, openvino):
             future.result()
 
 
+SIGNAL_AFTER_OPENVINO = """
+import os, signal, sys, threading
+from flowtell import Detector
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+detectors = [Detector.open(sys.argv[1], provider="openvino")]
+forgetting = threading.Thread(target=detectors.clear)
+forgetting.start()
+forgetting.join()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_are_heard_after_another_thread_forgot_openvino(tiny_bundle, openvino):
+    command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(tiny_bundle)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (7, "")
+
+
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
