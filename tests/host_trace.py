@@ -24,7 +24,7 @@ from flowtell import ClipScores, Detector
 from flowtell._budget import EvenSample
 from flowtell._clips import ClipMaker, FaceClip
 from flowtell._clock import StageClock
-from flowtell._decode import Frame
+from flowtell._frame import Frame, RgbFrame
 from flowtell._pipeline import FaceGraphs, open_face_graphs
 from flowtell._result import BundleIdentity, ClipResult, Result, TimingMs
 from flowtell._verdict import JudgedClip, concluded, faces_from_clips, sigmoid
@@ -194,4 +194,4 @@ def differences(first: Trace, second: Trace) -> Iterator[str]:
 
 def frames_of(images: Iterable[Any], rate: float = 25.0) -> list[Frame]:
     """Return images as frames, `rate` a second."""
-    return [Frame(np.ascontiguousarray(image), index / rate) for index, image in enumerate(images)]
+    return [RgbFrame(np.ascontiguousarray(image), index / rate) for index, image in enumerate(images)]

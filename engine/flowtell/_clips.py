@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._decode import Frame
 from ._faces import Box, Crop, Cropper, Face, FaceFinder, square_box
+from ._frame import Frame, RgbFrame
 from ._tracks import OpenClip, Track, is_same_face, match_faces
 
 __all__ = ["ClipMaker", "FaceClip"]
@@ -84,7 +84,7 @@ class ClipMaker:
         self._margin = margin
         self._tracks: list[Track] = []
         self._next_number = 0
-        self._previous: NDArray[np.uint8] | None = None
+        self._previous: Frame | None = None
         self._frames_since_look = _LOOK_AGAIN_FRAMES
         self.frames = 0
         self.pairs = 0
@@ -93,13 +93,13 @@ class ClipMaker:
 
     def push(self, frame: Frame) -> list[FaceClip]:
         """Take the next frame; return the clips that it completed, in the order of their tracks."""
-        image = frame.image
-        if self._previous is not None and _is_same(image, self._previous):
-            return []
         done: list[FaceClip] = []
-        if self._previous is not None and image.shape != self._previous.shape:
-            done += self.finish()
-        self._previous = image
+        if self._previous is not None:
+            if frame.shows_the_same(self._previous):
+                return []
+            if (frame.height, frame.width) != (self._previous.height, self._previous.width):
+                done += self.finish()
+        self._previous = frame
         self.frames += 1
         self._frames_since_look += 1
         done += self._grow(frame)
@@ -124,7 +124,7 @@ class ClipMaker:
             clip = track.clip
             if clip is None:
                 continue
-            crop = self._cropper.cut(frame.image, clip.box)
+            crop = self._cropper.cut(frame, clip.box)
             if track.cuts.is_cut(clip.signature, crop.signature):
                 return self.finish()
             grown.append((clip, crop))
@@ -140,7 +140,7 @@ class ClipMaker:
     def _look(self, frame: Frame) -> list[FaceClip]:
         """Search the frame: check the clips that end here, begin the next ones, meet new faces."""
         self._frames_since_look = 0
-        found = self._finder.find(frame.image)
+        found = self._finder.find(frame)
         faces = [face for face in found if face.size_px >= MIN_FACE_PX]
         self.small_faces += len(found) - len(faces)
         self.found_faces += len(faces)
@@ -172,7 +172,7 @@ class ClipMaker:
     def _begin(self, track: Track, face: Face, frame: Frame, largest_px: float) -> None:
         box = square_box(face, self._margin)
         is_background = largest_px > _BACKGROUND_RATIO * face.size_px
-        crop = self._cropper.cut(frame.image, box)
+        crop = self._cropper.cut(frame, box)
         track.clip = OpenClip(box, face, is_background, crop.signature, [frame.time_s], [crop.image])
 
     def _close_full(self, track: Track, clip: OpenClip, face: Face | None) -> list[FaceClip]:
@@ -203,7 +203,7 @@ class ClipMaker:
         scale = side / crop.shape[0]
         faces = [
             Face(left + face.x * scale, top + face.y * scale, face.w * scale, face.h * scale, face.score)
-            for face in self._finder.find(crop)
+            for face in self._finder.find(RgbFrame(crop, 0.0))
         ]
         for face in faces:
             share = face.share_inside(clip.box)
@@ -224,11 +224,3 @@ class ClipMaker:
         return [
             FaceClip(track.number, times_s[0], times_s[-1], clip.box, clip.is_background, frames, times_s)
         ]
-
-
-def _is_same(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool:
-    """Tell whether two images are equal; most that are not differ in their middle row, which is soon told."""
-    if first.shape != second.shape:
-        return False
-    middle = len(first) // 2
-    return np.array_equal(first[middle], second[middle]) and np.array_equal(first, second)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import av
+    from av.video.reformatter import VideoReformatter
 
-__all__ = ["RgbConverter", "new_image"]
+__all__ = ["RgbConverter", "exact_planes", "new_image", "plane_arrays"]
 
 Image = NDArray[np.uint8]
 
@@ -28,22 +29,35 @@ def new_image(height: int, width: int) -> Image:
     return np.empty((height, width, 3), np.uint8)
 
 
+def plane_arrays(picture: av.VideoFrame) -> tuple[Image, ...]:
+    """Return the planes of a picture of 8 bits, `uint8 [h, w]` each, in its own memory."""
+    planes: tuple[Any, ...] = picture.planes
+    return tuple(
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in planes
+    )
+
+
+def exact_planes(reformatter: VideoReformatter, picture: av.VideoFrame) -> tuple[Image, ...]:
+    """Return red, green and blue of a picture, `uint8 [h, w]` each, as FFmpeg's most exact way has them.
+
+    Raises:
+        av.error.FFmpegError, ValueError: where FFmpeg cannot convert its format.
+    """
+    green, blue, red = plane_arrays(_exact(reformatter, picture, "gbrp"))
+    return red, green, blue
+
+
 class RgbConverter:
     """Converts the pictures of one video, by the matrix and range that each states."""
 
     def __init__(self, place: Callable[[int, int], Image]) -> None:
         """Write each image where `place(height, width)` says: `uint8 [height, width, 3]`, contiguous."""
-        from av.video.reformatter import Interpolation, VideoReformatter
+        from av.video.reformatter import VideoReformatter
 
         self._place = place
         # one for each path: a converter that changes its formats is built anew each time
         self._packed, self._planar = VideoReformatter(), VideoReformatter()
-        self._exact = (
-            Interpolation.BILINEAR
-            | Interpolation.ACCURATE_RND
-            | Interpolation.BITEXACT
-            | Interpolation.FULL_CHR_H_INT
-        )
 
     def convert(self, picture: av.VideoFrame) -> Image:
         """Return the picture as `uint8 [H, W, 3]` RGB, turned upright.
@@ -54,18 +68,27 @@ class RgbConverter:
         height, width = picture.height, picture.width
         turns = round(picture.rotation / 90) % 4
         # at odd heights the two paths round the last row of chroma apart, by one level
-        is_planar_first = picture.format.name in _PLANAR_FIRST and height % 2 == 0
-        reformatter, kind = (self._planar, "gbrp") if is_planar_first else (self._packed, "rgb24")
-        # threads=1: the cores belong to the detector
-        converted = reformatter.reformat(picture, format=kind, interpolation=self._exact, threads=1)
+        if picture.format.name in _PLANAR_FIRST and height % 2 == 0:
+            planes, packed = exact_planes(self._planar, picture), None
+        else:
+            planes, packed = (), _exact(self._packed, picture, "rgb24").to_ndarray()
         image = self._place(*((width, height) if turns % 2 else (height, width)))
         as_decoded = np.rot90(image, -turns)
-        if is_planar_first:
-            planes: tuple[Any, ...] = converted.planes
-            green, blue, red = (
-                np.frombuffer(plane, np.uint8).reshape(height, -1)[:, :width] for plane in planes
-            )
-            np.stack([red, green, blue], -1, out=as_decoded)
+        if packed is None:
+            np.stack(planes, -1, out=as_decoded)
         else:
-            as_decoded[...] = converted.to_ndarray()
+            as_decoded[...] = packed
         return image
+
+
+def _exact(reformatter: VideoReformatter, picture: av.VideoFrame, kind: str) -> av.VideoFrame:
+    from av.video.reformatter import Interpolation
+
+    flags = (
+        Interpolation.BILINEAR
+        | Interpolation.ACCURATE_RND
+        | Interpolation.BITEXACT
+        | Interpolation.FULL_CHR_H_INT
+    )
+    # threads=1: the cores belong to the detector
+    return reformatter.reformat(picture, format=kind, interpolation=flags, threads=1)

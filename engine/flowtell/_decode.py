@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,11 +17,13 @@ from numpy.typing import NDArray
 from ._colour import RgbConverter, new_image
 from ._endings import missing_end
 from ._errors import DecodeError
+from ._frame import Frame, PlanarFrame, RgbFrame
+from ._planes import PartConverter, PlaneTaker
 
 if TYPE_CHECKING:
     import av
 
-__all__ = ["Frame", "VideoReader", "require_file"]
+__all__ = ["VideoReader", "require_file"]
 
 MAX_SIDE_PX = 8192
 MAX_FRAME_PX = 8192 * 4320
@@ -37,25 +38,13 @@ _MAX_BROKEN_AT_START = 250
 """A recording of a broadcast begins inside a group of pictures: 10 s without a start, at 25 fps."""
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One decoded frame.
-
-    Attributes:
-        image: `uint8 [H, W, 3]`, RGB, upright (rotation metadata applied), C-contiguous.
-        time_s: presentation time in seconds from the start of the video stream.
-    """
-
-    image: NDArray[np.uint8]
-    time_s: float
-
-
 class VideoReader:
     """Iterates over the frames of the first good video stream of one file, once.
 
     Colours are converted by the matrix and range that the stream states, BT.601 limited where it states none;
-    10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order.
-    Use as a context manager; leaving it closes the file.
+    10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order; most
+    come with their colours yet to be made (`PlanarFrame`). Use as a context manager; leaving it closes the
+    file.
 
     Attributes:
         duration_s: what the file's header says that its video lasts, in seconds, or else that the whole file
@@ -65,7 +54,9 @@ class VideoReader:
     def __init__(
         self, path: str | os.PathLike[str], place: Callable[[int, int], NDArray[np.uint8]] = new_image
     ) -> None:
-        """Open `path`; images are written where `place(height, width)` says, `uint8 [height, width, 3]`.
+        """Open `path`; images that are made at once are written where `place(height, width)` says.
+
+        That is memory for `uint8 [height, width, 3]`.
 
         Raises:
             DecodeError: `undecodable` where it is missing, no media file, or has no video; `too_large` where
@@ -105,6 +96,7 @@ class VideoReader:
         self._start = self._stream.start_time or 0
         self._packets_end_s = 0.0
         self._rgb_converter = RgbConverter(place)
+        self._plane_taker, self._part_converter = PlaneTaker(), PartConverter()
         self._missing = missing_end(path, self._container.format.name)
         # these do not say how long a picture is: FFmpeg cannot tell that the last is not whole
         endless = self._container.format.name in ("mpegts", "gif")
@@ -133,7 +125,7 @@ class VideoReader:
             _require_size(picture.width, picture.height)
             if picture.pts is not None:
                 end_s = (picture.pts - self._start) * self._time_base
-            yield Frame(self._rgb(picture), end_s)
+            yield self._frame(picture, end_s)
             end_s += step_s
             any_frame = True
         if not any_frame:
@@ -240,9 +232,12 @@ class VideoReader:
                 damage = _words(error)
             yield pictures, damage
 
-    def _rgb(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+    def _frame(self, picture: av.VideoFrame, time_s: float) -> Frame:
         try:
-            return self._rgb_converter.convert(picture)
+            planes = self._plane_taker.take(picture)
+            if planes is not None:
+                return PlanarFrame(planes, time_s, self._part_converter)
+            return RgbFrame(self._rgb_converter.convert(picture), time_s)
         except MemoryError as error:
             raise _out_of_memory() from error
         except (self._av.error.FFmpegError, ValueError) as error:

@@ -40,6 +40,7 @@ from ._decoder_protocol import (
     unpack_slot,
 )
 from ._errors import DecodeError
+from ._frame import Frame, PlanarFrame
 from ._landlock import give_up_rights
 
 __all__ = ["main"]
@@ -140,9 +141,7 @@ class _Decoder:
             with VideoReader(os.fsdecode(request.path), self._place) as reader:
                 self._send(Kind.OPENED, pack_duration(reader.duration_s))
                 for frame in reader:
-                    height, width, _ = frame.image.shape
-                    notice = FrameNotice(self._latest_slot, height, width, frame.time_s)
-                    self._send(Kind.FRAME, notice.pack())
+                    self._send(Kind.FRAME, self._stored(frame).pack())
                     allowance.renew()
             self._send(Kind.ENDED)
         except _CancelledError:
@@ -150,11 +149,23 @@ class _Decoder:
         except DecodeError as error:
             self._send(Kind.FAILED, Failure(error.state, str(error)).pack())
 
+    def _stored(self, frame: Frame) -> FrameNotice:
+        """Return the notice of a frame, once it lies in a slot; one in RGB has been written there."""
+        if not isinstance(frame, PlanarFrame):
+            return FrameNotice(self._latest_slot, frame.height, frame.width, frame.time_s)
+        picture = frame.picture
+        memory = self._take(picture.nbytes)
+        np.concatenate([plane.ravel() for plane in picture.planes], out=memory)
+        return FrameNotice.of_planes(self._latest_slot, picture, frame.time_s)
+
     def _place(self, height: int, width: int) -> NDArray[np.uint8]:
         """Return the memory of a free slot, once there is one, as an image of this size."""
-        self._latest_slot = self._slots.take(3 * height * width)
-        place = np.frombuffer(self._ring, np.uint8, 3 * height * width, self._latest_slot * SLOT_BYTES)
-        return place.reshape(height, width, 3)
+        return self._take(3 * height * width).reshape(height, width, 3)
+
+    def _take(self, nbytes: int) -> NDArray[np.uint8]:
+        """Return so many bytes of a free slot, once there is one."""
+        self._latest_slot = self._slots.take(nbytes)
+        return np.frombuffer(self._ring, np.uint8, nbytes, self._latest_slot * SLOT_BYTES)
 
     def _send(self, kind: Kind, payload: bytes = b"") -> None:
         self._connection.sendall(pack(kind, payload))

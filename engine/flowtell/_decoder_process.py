@@ -172,10 +172,9 @@ class DecoderProcess:
             raise DecoderGoneError(f"it said what cannot be right ({error})") from None
         return message
 
-    def copy_frame(self, notice: FrameNotice) -> NDArray[np.uint8]:
-        """Return a copy of a frame in the ring, `uint8 [H, W, 3]`."""
-        view = np.frombuffer(self._ring, np.uint8, notice.nbytes, notice.slot * SLOT_BYTES)
-        return view.reshape(notice.height, notice.width, 3).copy()
+    def copy_bytes(self, notice: FrameNotice) -> NDArray[np.uint8]:
+        """Return a copy of the bytes of a frame in the ring."""
+        return np.frombuffer(self._ring, np.uint8, notice.nbytes, notice.slot * SLOT_BYTES).copy()
 
     def leave_file(self) -> bool:
         """Close the decoder's file; return whether it is fit for another."""

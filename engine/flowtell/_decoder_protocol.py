@@ -6,7 +6,8 @@ A message is `kind: uint8, length: uint32, payload`, little endian. A file is on
                                              READY   version of Landlock, once
     OPEN    limits, path           ->
                                    <-        OPENED  duration          or FAILED
-                                   <-        FRAME   slot, size, time  (as often as there is a free slot)
+                                   <-        FRAME   slot, size, time, kind of its pixels
+                                                     (as often as there is a free slot)
     FREE    slot                   ->
                                    <-        ENDED                     or FAILED
     CLOSE   (at any time)          ->
@@ -26,6 +27,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._decode import MAX_FRAME_PX, MAX_SIDE_PX
+from ._planes import LAYOUTS, PlanarPicture, plane_shapes
+from ._siting import SITINGS
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
@@ -48,7 +51,7 @@ __all__ = [
     "unpack_slot",
 ]
 
-READY_WORDS = b"flowtell decoder 1"
+READY_WORDS = b"flowtell decoder 2"
 """What a decoder says first; its number changes with anything on this page."""
 
 MAX_PAYLOAD_BYTES = 8192
@@ -68,7 +71,10 @@ STATES = ("undecodable", "truncated", "too_large")
 _HEADER = struct.Struct("<BI")
 _OPEN = struct.Struct("<dQ")
 _OPENED = struct.Struct("<d")
-_FRAME = struct.Struct("<IIId")
+_FRAME = struct.Struct("<IIIdBBBBB")
+_RGB_KIND = 0
+_MOST_TURNS = 3
+_LAYOUT_NAMES = tuple(LAYOUTS)
 _SLOT = struct.Struct("<I")
 
 
@@ -111,31 +117,76 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class FrameNotice:
-    """A frame that lies in a slot of the ring: RGB, `uint8 [height, width, 3]`."""
+    """A frame that lies in a slot of the ring: RGB, `uint8 [height, width, 3]`, or planes in a row.
+
+    `height` and `width` are those of its memory. Without a `layout` it is RGB and upright; what follows the
+    layout is as in `PlanarPicture`.
+    """
 
     slot: int
     height: int
     width: int
     time_s: float
+    layout: str | None = None
+    matrix: int = 0
+    reach: int = 0
+    siting: str = SITINGS[0]
+    turns: int = 0
+
+    @classmethod
+    def of_planes(cls, slot: int, picture: PlanarPicture, time_s: float) -> FrameNotice:
+        """Return the notice of a picture whose planes lie in `slot`."""
+        height, width = picture.planes[0].shape
+        return cls(
+            slot,
+            height,
+            width,
+            time_s,
+            picture.layout,
+            picture.matrix,
+            picture.reach,
+            picture.siting,
+            picture.turns,
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes in its slot."""
-        return self.height * self.width * _RGB
+        if self.layout is None:
+            return self.height * self.width * _RGB
+        return sum(height * width for height, width in plane_shapes(self.layout, self.height, self.width))
 
     def pack(self) -> bytes:
         """Return the payload of FRAME."""
-        return _FRAME.pack(self.slot, self.height, self.width, self.time_s)
+        kind = _RGB_KIND if self.layout is None else 1 + _LAYOUT_NAMES.index(self.layout)
+        siting = SITINGS.index(self.siting)
+        return _FRAME.pack(
+            self.slot,
+            self.height,
+            self.width,
+            self.time_s,
+            kind,
+            self.matrix,
+            self.reach,
+            siting,
+            self.turns,
+        )
 
     @classmethod
     def unpack(cls, payload: bytes) -> FrameNotice:
         """Return what a payload of FRAME says.
 
         Raises:
-            ProtocolError: for a slot that is none, a size beyond the limits, or a time that is no number.
+            ProtocolError: for a slot that is none, a size beyond the limits or that no planes have, a time
+                that is no number, or pixels of an unknown kind.
         """
-        slot, height, width, time_s = _unpacked(_FRAME, payload)
-        notice = cls(slot, height, width, time_s)
+        slot, height, width, time_s, kind, matrix, reach, siting, turns = _unpacked(_FRAME, payload)
+        if kind > len(LAYOUTS) or siting >= len(SITINGS) or turns > _MOST_TURNS:
+            raise ProtocolError(f"pixels of kind {kind}, siting {siting} and {turns} turns")
+        layout = None if kind == _RGB_KIND else _LAYOUT_NAMES[kind - 1]
+        notice = cls(slot, height, width, time_s, layout, matrix, reach, SITINGS[siting], turns)
+        if layout is not None and (height % 2 or width % 2):
+            raise ProtocolError(f"planes of {width}x{height} px")
         within = 0 < notice.width <= MAX_SIDE_PX and 0 < notice.height <= MAX_SIDE_PX
         if not within or notice.width * notice.height > MAX_FRAME_PX:
             raise ProtocolError(f"a frame of {notice.width}x{notice.height} px")

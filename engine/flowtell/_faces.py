@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._clock import StageClock
+from ._frame import Frame
 from ._sessions import GraphSession, require_shape
 
 __all__ = ["Box", "Crop", "Cropper", "Face", "FaceFinder", "merge_candidates", "square_box"]
@@ -76,12 +77,12 @@ class FaceFinder:
         self._session = session
         self._clock = clock
 
-    def find(self, frame: NDArray[np.uint8]) -> list[Face]:
-        """Return the faces in `frame` (`uint8 [H, W, 3]` RGB), best score first."""
-        if min(frame.shape[:2]) < MIN_FRAME_PX:
+    def find(self, frame: Frame) -> list[Face]:
+        """Return the faces in `frame`, best score first."""
+        if min(frame.height, frame.width) < MIN_FRAME_PX:
             return []
         with self._clock.stage("faces"):
-            boxes, scores = self._session.run(("boxes", "scores"), frame=frame)
+            boxes, scores = self._session.run(("boxes", "scores"), frame=frame.image)
         require_shape(boxes, (len(scores), 4), "faces.onnx")
         return merge_candidates(boxes, scores)
 
@@ -94,16 +95,28 @@ class Cropper:
         self._crop_size = crop_size
         self._clock = clock
 
-    def cut(self, frame: NDArray[np.uint8], box: Box) -> Crop:
-        """Return the crop of `box` from `frame` (`uint8 [H, W, 3]` RGB), the edge repeated outside it."""
+    def cut(self, frame: Frame, box: Box) -> Crop:
+        """Return the crop of `box` from `frame`, the edge repeated outside it."""
+        x, y, width, height = box
         with self._clock.stage("crop"):
+            left, right = _visible(x, width, frame.width)
+            top, bottom = _visible(y, height, frame.height)
             crop, signature = self._session.run(
-                ("crop", "signature"), frame=frame, box=np.array(box, dtype=np.int64)
+                ("crop", "signature"),
+                # no more than crop.onnx would cut out of the whole frame
+                frame=frame.part(left, top, right, bottom),
+                box=np.array((x - left, y - top, width, height), dtype=np.int64),
             )
         return Crop(
             require_shape(crop, (self._crop_size, self._crop_size, 3), "crop.onnx"),
             require_shape(signature, _SIGNATURE_SHAPE, "crop.onnx"),
         )
+
+
+def _visible(start: int, extent: int, size: int) -> tuple[int, int]:
+    """Return what a frame of `size` px has of a side of a box, at least one px, the nearest to the box."""
+    first = min(max(start, 0), size - 1)
+    return first, max(min(start + extent, size), first + 1)
 
 
 def merge_candidates(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Face]:

@@ -13,10 +13,10 @@ from ._bundle import Bundle
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
-from ._decode import Frame
 from ._effort import Effort
 from ._errors import DecodeError, InputError
 from ._foresight import Foresight
+from ._frame import Frame
 from ._interpreters import is_isolated
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._manifest import Manifest
@@ -235,4 +235,4 @@ def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:
 
 
 def _frame_bytes(frame: Frame) -> int:
-    return frame.image.nbytes
+    return frame.nbytes

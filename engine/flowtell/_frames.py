@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ._decode import Frame, VideoReader, require_file
+from ._decode import VideoReader, require_file
 from ._decode_limits import DecodeLimits
 from ._decoder_process import DecoderGoneError, DecoderPool, DecoderProcess, DecoderTimeoutError
 from ._decoder_protocol import (
@@ -24,8 +24,10 @@ from ._decoder_protocol import (
     unpack_duration,
 )
 from ._errors import DecodeError
+from ._frame import Frame, PlanarFrame, RgbFrame
 from ._interpreters import DECODER_VARIABLE, IN_PROCESS, is_isolated
 from ._landlock import TCP_SINCE
+from ._planes import PartConverter, PlanarPicture, plane_shapes
 
 __all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 
@@ -109,6 +111,7 @@ class IsolatedReader:
         self._open = True
         try:
             self._tell(Kind.OPEN, request.pack())
+            self._part_converter = PartConverter()
             kind, payload = self._receive()
             if kind is not Kind.OPENED:
                 raise self._failure(kind, payload)
@@ -134,10 +137,25 @@ class IsolatedReader:
             if kind is not Kind.FRAME:
                 raise self._failure(kind, payload)
             notice = self._checked(FrameNotice.unpack, payload)
-            frame = Frame(self._decoder.copy_frame(notice), notice.time_s)
+            frame = self._frame(notice)
             self._any_frame = True
             self._tell(Kind.FREE, pack_slot(notice.slot))
             yield frame
+
+    def _frame(self, notice: FrameNotice) -> Frame:
+        data = self._decoder.copy_bytes(notice)
+        height, width = notice.height, notice.width
+        if notice.layout is None:
+            return RgbFrame(data.reshape(height, width, 3), notice.time_s)
+        planes = []
+        for shape in plane_shapes(notice.layout, height, width):
+            size = shape[0] * shape[1]
+            planes.append(data[:size].reshape(shape))
+            data = data[size:]
+        picture = PlanarPicture(
+            notice.layout, notice.matrix, notice.reach, notice.siting, notice.turns, tuple(planes)
+        )
+        return PlanarFrame(picture, notice.time_s, self._part_converter)
 
     def _receive(self) -> tuple[Kind, bytes]:
         """Return the decoder's next message, and count the wait."""

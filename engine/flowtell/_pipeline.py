@@ -12,9 +12,9 @@ from ._budget import EvenSample, require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._clips import ClipMaker, FaceClip
 from ._clock import StageClock
-from ._decode import Frame
 from ._errors import DecodeError
 from ._faces import Cropper, FaceFinder
+from ._frame import Frame
 from ._frames import open_frames
 from ._providers import provider_called
 from ._sessions import GraphSession, open_session

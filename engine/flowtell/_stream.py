@@ -12,10 +12,10 @@ from typing import Any
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
-from ._decode import Frame
 from ._errors import InputError
 from ._faces import Box
 from ._file_run import known_in_order
+from ._frame import RgbFrame
 from ._host_frame import frame_from_host
 from ._judging import JudgePool, Ticket
 from ._pipeline import FaceGraphs
@@ -97,7 +97,7 @@ class Stream:
         image = frame_from_host(frame)
         self._latest_s = timestamp_s
         with self._cores.held(urgent=True) as core:
-            self._submit(self._maker.push(Frame(image, float(timestamp_s))))
+            self._submit(self._maker.push(RgbFrame(image, float(timestamp_s))))
             return self._known(core, self._pool.clips_ahead)
 
     def finish(self) -> list[StreamScore]:

@@ -11,7 +11,7 @@ from tolerances import TOLERANCES
 from flowtell import Bundle
 from flowtell._clips import MAX_TRACKS
 from flowtell._clock import StageClock
-from flowtell._decode import Frame
+from flowtell._frame import RgbFrame
 from flowtell._pipeline import open_face_graphs
 
 FPS = 25
@@ -48,7 +48,7 @@ def film(maker, images, *, times=None):
     """Push every image and finish; return the clips."""
     clips = []
     for index, image in enumerate(images):
-        clips += maker.push(Frame(image, times[index] if times else index / FPS))
+        clips += maker.push(RgbFrame(image, times[index] if times else index / FPS))
     return clips + maker.finish()
 
 
@@ -244,7 +244,7 @@ def test_what_is_held_does_not_grow(maker, head):
     shots = [scene((head, *drift(i))) for i in range(6)]
     clips = 0
     for index in range(1000):
-        clips += len(maker.push(Frame(shots[index % 6], index / FPS)))
+        clips += len(maker.push(RgbFrame(shots[index % 6], index / FPS)))
         held = sum(len(track.clip.images) for track in maker._tracks if track.clip)
         assert held <= 17
     assert clips == 62

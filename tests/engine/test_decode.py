@@ -127,9 +127,9 @@ TURNS = {
 
 
 @pytest.mark.parametrize("clockwise", sorted(TURNS))
-def test_rotation_is_honoured(write_video, clockwise):
-    picture = gradient(96, 64)
-    path = write_video("a.mp4", [picture, gradient(96, 64, 1)], pix_fmt="yuv444p", options={"qp": "1"})
+@pytest.mark.parametrize("size", [(96, 64), (1024, 640)], ids=["whole", "in planes"])
+def test_rotation_is_honoured(write_video, clockwise, size):
+    path = write_video("a.mp4", [gradient(*size), gradient(*size, 1)], pix_fmt="yuv444p", options={"qp": "1"})
     upright = read(path)[0].image
     data = path.read_bytes()
     header = data.index(b"tkhd")

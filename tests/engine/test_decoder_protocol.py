@@ -19,9 +19,11 @@ from flowtell._decoder_protocol import (
     Kind,
     MessageBuffer,
     ProtocolError,
+    pack,
     slots_for,
 )
 from flowtell._frames import open_frames
+from flowtell._planes import LAYOUTS
 
 pytestmark = pytest.mark.usefixtures("fresh_decoders")
 
@@ -31,7 +33,9 @@ connection, ring = (int(number) for number in json.loads(sys.argv[1])["fds"])
 connection = socket.socket(fileno=connection)
 def say(kind, payload=b""):
     connection.sendall(struct.pack("<BI", kind, len(payload)) + payload)
-say(1, b"flowtell decoder 1\\0")
+def frame(slot, height, width, time_s, kind=0, matrix=0, reach=0, siting=0, turns=0):
+    say(4, struct.pack("<IIIdBBBBB", slot, height, width, time_s, kind, matrix, reach, siting, turns))
+say(1, b"flowtell decoder 2\\0")
 connection.recv(9999)
 {behaviour}
 time.sleep(600)
@@ -45,11 +49,16 @@ BEHAVIOURS = {
     "half a message": "connection.sendall(b'\\3\\xff'); connection.close(); os._exit(0)",
     "silence": "connection.close(); time.sleep(600)",
     "out of turn": "say(9)",
-    "a slot that is none": OPENED + f"say(4, struct.pack('<IIId', {SLOTS}, 2, 2, 0.0))",
-    "a frame too wide": OPENED + "say(4, struct.pack('<IIId', 0, 2, 8193, 0.0))",
-    "a frame too large": OPENED + "say(4, struct.pack('<IIId', 0, 8192, 8192, 0.0))",
-    "a frame of nothing": OPENED + "say(4, struct.pack('<IIId', 0, 0, 5, 0.0))",
-    "a frame at no time": OPENED + "say(4, struct.pack('<IIId', 0, 2, 2, float('nan')))",
+    "a slot that is none": OPENED + f"frame({SLOTS}, 2, 2, 0.0)",
+    "a frame too wide": OPENED + "frame(0, 2, 8193, 0.0)",
+    "a frame too large": OPENED + "frame(0, 8192, 8192, 0.0)",
+    "a frame of nothing": OPENED + "frame(0, 0, 5, 0.0)",
+    "a frame at no time": OPENED + "frame(0, 2, 2, float('nan'))",
+    "pixels of no kind": OPENED + "frame(0, 2, 2, 0.0, kind=7)",
+    "chroma that lies nowhere": OPENED + "frame(0, 2, 2, 0.0, kind=1, siting=7)",
+    "a turn too many": OPENED + "frame(0, 2, 2, 0.0, kind=1, turns=4)",
+    "planes of an odd height": OPENED + "frame(0, 3, 2, 0.0, kind=1)",
+    "planes of an odd width": OPENED + "frame(0, 2, 3, 0.0, kind=1)",
     "half a frame": OPENED + "say(4, b'1234')",
     "a state that is none": "say(7, b'\\x63why')",
     "no reason": "say(7, b'\\0')",
@@ -83,11 +92,23 @@ def test_what_cannot_be_right_is_the_state_of_one_file(taken_over, write_video, 
         assert len(list(source)) == 3
 
 
+@pytest.mark.parametrize("kind", range(1, 1 + len(LAYOUTS)))
+def test_planes_that_say_nonsense_of_their_colours_cost_one_file(taken_over, write_video, portrait, kind):
+    said = [f"frame({m // 255}, 4, 6, 0.0, kind={kind}, matrix={m}, reach=1, turns=1)" for m in (1, 255)]
+    taken_over(OPENED + "\n".join([*said, "say(6)"]))
+    with open_frames(write_video("a.mp4", [portrait])) as source:
+        sound, nonsense = source
+    assert sound.image.shape == (6, 4, 3)
+    with pytest.raises(DecodeError, match="matrix 255 have no colours") as caught:
+        nonsense.part(0, 0, 2, 2)
+    assert caught.value.state == "undecodable"
+
+
 def test_frames_without_end_that_nobody_asked_for_do_not_hold_the_caller_up(
     taken_over, write_video, portrait
 ):
     """It sends and never reads, so that the caller's own words would fill the pipe."""
-    taken_over(OPENED + "while True: say(4, struct.pack('<IIId', 1, 2, 2, 0.0))")
+    taken_over(OPENED + "while True: frame(1, 2, 2, 0.0)")
     path = write_video("a.mp4", [portrait])
     with pytest.raises(DecodeError, match="broke down"), open_frames(path) as source:
         for number, frame in enumerate(source):
@@ -112,8 +133,8 @@ def test_a_reason_is_fit_for_a_terminal_and_short():
 
 
 def test_messages_come_whole_however_they_are_cut():
-    frame = FrameNotice(3, 480, 640, 1.5)
-    data = struct.pack("<BI", Kind.FRAME, 20) + frame.pack() + struct.pack("<BI", Kind.ENDED, 0)
+    frame = FrameNotice(3, 480, 640, 1.5, "yuv422p", 5, 2, "topleft", 3)
+    data = pack(Kind.FRAME, frame.pack()) + pack(Kind.ENDED)
     buffer, messages = MessageBuffer(), []
     for place in range(len(data)):
         buffer.feed(data[place : place + 1])

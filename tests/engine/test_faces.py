@@ -9,7 +9,12 @@ from tolerances import TOLERANCES
 from flowtell import Bundle
 from flowtell._clock import StageClock
 from flowtell._faces import Cropper, Face, FaceFinder, iou, merge_candidates, square_box
+from flowtell._frame import RgbFrame
 from flowtell._pipeline import open_face_graphs
+
+
+def still(image):
+    return RgbFrame(image, 0.0)
 
 
 def merged(*candidates):
@@ -89,10 +94,10 @@ def graphs(motion_bundle):
 def test_finds_the_face_of_a_portrait_and_its_place(graphs, portrait):
     clock = StageClock()
     finder = FaceFinder(graphs.faces, clock)
-    (face,) = finder.find(portrait)
+    (face,) = finder.find(still(portrait))
     assert 200 < face.size_px < 260
     shifted = np.roll(portrait, (-20, 40), (0, 1))
-    moved = max(finder.find(shifted), key=lambda found: found.score)
+    moved = max(finder.find(still(shifted)), key=lambda found: found.score)
     close = TOLERANCES["face_shift_px"].value
     assert moved.x - face.x == pytest.approx(40, abs=close)
     assert moved.y - face.y == pytest.approx(-20, abs=close)
@@ -101,21 +106,21 @@ def test_finds_the_face_of_a_portrait_and_its_place(graphs, portrait):
 
 def test_finds_both_of_two_faces(graphs, portrait):
     wide = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
-    assert len(FaceFinder(graphs.faces, StageClock()).find(wide)) == 2
+    assert len(FaceFinder(graphs.faces, StageClock()).find(still(wide))) == 2
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (1, 1), (2160, 3840), (33, 1921)])
 def test_frames_of_any_size_without_a_face(graphs, shape):
-    assert FaceFinder(graphs.faces, StageClock()).find(np.full((*shape, 3), 90, np.uint8)) == []
+    assert FaceFinder(graphs.faces, StageClock()).find(still(np.full((*shape, 3), 90, np.uint8))) == []
 
 
 def test_crops_have_the_bundles_size_inside_and_outside_the_frame(graphs, portrait):
     clock = StageClock()
     cropper = Cropper(graphs.crop, graphs.crop_size, clock)
     for box in ((86, 92, 300, 300), (-100, -100, 300, 300), (470, 470, 64, 64), (-900, 0, 200, 200)):
-        crop = cropper.cut(portrait, box)
+        crop = cropper.cut(still(portrait), box)
         assert crop.image.shape == (64, 64, 3)
         assert crop.signature.shape == (8, 8, 3)
     assert clock.spent_ms("crop") > 0
     # a box of the crop's own size is a copy
-    assert np.array_equal(cropper.cut(portrait, (100, 120, 64, 64)).image, portrait[120:184, 100:164])
+    assert np.array_equal(cropper.cut(still(portrait), (100, 120, 64, 64)).image, portrait[120:184, 100:164])

@@ -8,7 +8,7 @@ import numpy as np
 from media.corpus import Hostile
 
 from flowtell import DecodeError, Result
-from flowtell._decode import Frame
+from flowtell._frame import Frame
 from flowtell._frames import open_frames
 
 

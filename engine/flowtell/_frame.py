@@ -1,0 +1,94 @@
+"""One frame of a video, whose colours are there or are made where they are asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._planes import PartConverter, PlanarPicture
+
+__all__ = ["Frame", "PlanarFrame", "RgbFrame"]
+
+Image = NDArray[np.uint8]
+
+
+class Frame(ABC):
+    """One frame, upright (rotation metadata applied).
+
+    Attributes:
+        time_s: presentation time in seconds from the start of the video stream.
+        height, width: in px.
+        nbytes: bytes of what it was made from.
+    """
+
+    def __init__(self, time_s: float, shape: tuple[int, ...], nbytes: int) -> None:
+        self.time_s = time_s
+        self.height, self.width = shape[:2]
+        self.nbytes = nbytes
+
+    @property
+    @abstractmethod
+    def image(self) -> Image:
+        """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous."""
+
+    @abstractmethod
+    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
+
+    @cached_property
+    def _middle_row(self) -> Image:
+        middle = self.height // 2
+        return self.part(0, middle, self.width, middle + 1)
+
+    def shows_the_same(self, other: Frame) -> bool:
+        """Tell whether `image` is equal; most that are not differ in their middle row, which is soon told."""
+        return np.array_equal(self._middle_row, other._middle_row) and self._is_equal(other)
+
+    def _is_equal(self, other: Frame) -> bool:
+        return np.array_equal(self.image, other.image)
+
+
+class RgbFrame(Frame):
+    """A frame whose colours are there."""
+
+    def __init__(self, image: Image, time_s: float) -> None:
+        """Take an image, `uint8 [H, W, 3]`, RGB, upright, C-contiguous."""
+        super().__init__(time_s, image.shape, image.nbytes)
+        self._image = image
+
+    @property
+    def image(self) -> Image:
+        """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous."""
+        return self._image
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
+        return np.ascontiguousarray(self._image[top:bottom, left:right])
+
+
+class PlanarFrame(Frame):
+    """A frame whose colours are made where they are asked for, by one thread at a time for each converter."""
+
+    def __init__(self, picture: PlanarPicture, time_s: float, converter: PartConverter) -> None:
+        super().__init__(time_s, picture.shape, picture.nbytes)
+        self.picture = picture
+        self._converter = converter
+
+    @cached_property
+    def image(self) -> Image:
+        """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous. Made once."""
+        return self._converter.part(self.picture, 0, 0, self.width, self.height)
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
+        if "image" in self.__dict__:
+            return np.ascontiguousarray(self.image[top:bottom, left:right])
+        return self._converter.part(self.picture, left, top, right, bottom)
+
+    def _is_equal(self, other: Frame) -> bool:
+        if isinstance(other, PlanarFrame) and self.picture.is_the_same_as(other.picture):
+            return True
+        return super()._is_equal(other)

@@ -1,0 +1,186 @@
+"""Parts of pictures are the very pixels of the whole, in every layout, siting and turn."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange, Colorspace
+from media.seeds import face_frames
+
+from flowtell import iter_face_clips, samples
+from flowtell._colour import RgbConverter, new_image, plane_arrays
+from flowtell._decode import VideoReader
+from flowtell._frame import PlanarFrame, RgbFrame
+from flowtell._frames import open_frames
+from flowtell._interpreters import DECODER_VARIABLE, IN_PROCESS
+from flowtell._planes import LAYOUTS, PartConverter, PlanarPicture, PlaneTaker, plane_shapes
+from flowtell._siting import SITINGS, blank_picture, siting_of
+
+MATRICES = [Colorspace.ITU709, Colorspace.ITU601, Colorspace.BT2020, 2]  # 2: unspecified
+RANGES = [ColorRange.UNSPECIFIED, ColorRange.MPEG, ColorRange.JPEG]
+
+
+def noise(layout, width, height, siting, seed=0):
+    """A picture of noise as a decoder would give it."""
+    picture = blank_picture(layout, width, height, siting)
+    rng = np.random.default_rng(seed)
+    for plane in plane_arrays(picture):
+        plane[...] = rng.integers(0, 256, plane.shape, np.uint8)
+    return picture
+
+
+def taken_apart(picture, siting, turns=0):
+    planes = plane_arrays(picture)
+    layout = picture.format.name
+    return PlanarPicture(layout, picture.colorspace, picture.color_range, siting, turns, planes)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("siting", SITINGS)
+def test_parts_are_the_pixels_of_the_whole(layout, siting):
+    rng = np.random.default_rng(len(layout) + SITINGS.index(siting))
+    parts = PartConverter()
+    for matrix, reach in itertools.product(MATRICES, RANGES):
+        width, height = (2 * int(half) for half in rng.integers((1, 1), (400, 80)))
+        picture = noise(layout, width, height, siting)
+        picture.colorspace, picture.color_range = matrix, reach
+        whole = RgbConverter(new_image).convert(picture)
+        planar = taken_apart(picture, siting)
+        assert np.array_equal(parts.part(planar, 0, 0, width, height), whole)
+        for _ in range(4):
+            left, right = sorted(rng.choice(width + 1, 2, replace=False))
+            top, bottom = sorted(rng.choice(height + 1, 2, replace=False))
+            part = parts.part(planar, left, top, right, bottom)
+            assert part.flags.c_contiguous
+            assert np.array_equal(part, whole[top:bottom, left:right]), (
+                width,
+                height,
+                left,
+                top,
+                right,
+                bottom,
+            )
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_parts_of_turned_pictures_are_upright(turns):
+    picture = noise("yuv420p", 60, 34, "left")
+    upright = np.rot90(RgbConverter(new_image).convert(picture), turns)
+    planar = taken_apart(picture, "left", turns)
+    assert planar.shape == upright.shape[:2]
+    parts = PartConverter()
+    for left, top, right, bottom in [(0, 0, *upright.shape[1::-1]), (3, 5, 20, 28), (30, 1, 34, 33)]:
+        part = parts.part(planar, left, top, right, bottom)
+        assert part.flags.c_contiguous
+        assert np.array_equal(part, upright[top:bottom, left:right])
+
+
+@pytest.mark.parametrize("siting", SITINGS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("height", [16, 34])
+def test_the_siting_that_is_found_gives_the_same_colours(layout, siting, height):
+    picture = noise(layout, 48, height, siting)
+    before = [plane.copy() for plane in plane_arrays(picture)]
+    found = siting_of(picture)
+    assert all(np.array_equal(plane, was) for plane, was in zip(plane_arrays(picture), before, strict=True))
+    planar = taken_apart(picture, found)
+    part = PartConverter().part(planar, 0, 0, 48, height)
+    assert np.array_equal(part, RgbConverter(new_image).convert(picture))
+
+
+def test_two_sitings_differ_where_chroma_is_coarse():
+    found = {siting_of(noise("yuv420p", 48, 32, siting)) for siting in SITINGS}
+    assert len(found) > 3
+    assert "left" in found
+
+
+@pytest.mark.parametrize(
+    ("layout", "width", "height"),
+    [("yuv420p", 47, 32), ("yuv420p", 48, 31), ("nv12", 48, 32), ("yuv420p10le", 48, 32), ("gray", 48, 32)],
+)
+def test_what_has_no_parts_is_left_whole(layout, width, height):
+    assert PlaneTaker(0).take(av.VideoFrame(width, height, layout)) is None
+
+
+def test_rows_that_run_backwards_are_left_whole():
+    plane = SimpleNamespace(line_size=-64, width=48)
+    picture = SimpleNamespace(format=SimpleNamespace(name="yuv420p"), width=48, height=32, planes=[plane] * 3)
+    assert PlaneTaker(0).take(picture) is None
+
+
+@pytest.fixture
+def large_video(write_video):
+    """A face in 1280x720, three of it side by side: large enough to be taken apart."""
+    frames = [np.concatenate([frame] * 3, axis=1)[:, :1280] for frame in face_frames(40, 720)]
+    return write_video("large.mp4", frames)
+
+
+def test_frames_of_a_large_video_are_the_pixels_of_converting_each(large_video):
+    with open_frames(large_video) as frames, av.open(str(large_video)) as container:
+        for frame, picture in zip(frames, container.decode(video=0), strict=True):
+            assert isinstance(frame, PlanarFrame)
+            whole = RgbConverter(new_image).convert(picture)
+            assert np.array_equal(frame.part(101, 50, 333, 283), whole[50:283, 101:333])
+            assert np.array_equal(frame.image, whole)
+            assert frame.image is frame.image
+            assert np.array_equal(frame.part(101, 50, 333, 283), whole[50:283, 101:333])
+
+
+def test_a_small_video_s_colours_are_made_by_the_decoder():
+    with VideoReader(samples.natural_path()) as reader:
+        assert isinstance(next(iter(reader)), RgbFrame)
+
+
+def test_clips_do_not_depend_on_who_makes_the_colours(large_video, tiny_bundle, monkeypatch):
+    clips = list(iter_face_clips(large_video, tiny_bundle))
+    assert len(clips) > 3
+    monkeypatch.setenv(DECODER_VARIABLE, IN_PROCESS)
+    monkeypatch.setattr(PlaneTaker, "take", lambda self, picture: None)
+    again = list(iter_face_clips(large_video, tiny_bundle))
+    for clip, other in zip(clips, again, strict=True):
+        assert (clip.track, clip.box, clip.times_s) == (other.track, other.box, other.times_s)
+        assert np.array_equal(clip.frames, other.frames)
+
+
+def planar_frame(picture):
+    return PlanarFrame(taken_apart(picture, "left"), 0.0, PartConverter())
+
+
+def test_frames_are_the_same_by_their_pixels():
+    picture = noise("yuv420p", 48, 32, "left")
+    frame = planar_frame(picture)
+    again = planar_frame(noise("yuv420p", 48, 32, "left"))
+    assert frame.shows_the_same(again)
+    assert "image" not in frame.__dict__
+    assert frame.shows_the_same(RgbFrame(frame.image, 0.0))
+    corner = frame.image.copy()
+    corner[0, 0, 0] ^= 1
+    assert not RgbFrame(corner, 0.0).shows_the_same(frame)
+    middle = frame.image.copy()
+    middle[16, 3, 2] ^= 1
+    assert not RgbFrame(middle, 0.0).shows_the_same(frame)
+    assert not frame.shows_the_same(planar_frame(noise("yuv420p", 48, 34, "left")))
+    assert not frame.shows_the_same(planar_frame(noise("yuv420p", 50, 32, "left")))
+
+
+def test_levels_that_are_cut_off_alike_show_the_same():
+    frames = []
+    for level in (0, 9):  # both are blacker than black, which is 16
+        picture = noise("yuv420p", 48, 32, "left")
+        luma, *chroma = plane_arrays(picture)
+        luma[...] = level
+        for plane in chroma:
+            plane[...] = 128
+        frames.append(planar_frame(picture))
+    assert not frames[0].picture.is_the_same_as(frames[1].picture)
+    assert frames[0].shows_the_same(frames[1])
+
+
+def test_shapes_of_planes_are_ffmpegs():
+    for layout in LAYOUTS:
+        shapes = tuple(plane.shape for plane in plane_arrays(av.VideoFrame(48, 32, layout)))
+        assert plane_shapes(layout, 32, 48) == shapes
