@@ -228,9 +228,9 @@ def summary(report):
         out[name] = figures
         if wholes:
             out[name]["whole"] = _contender(name, wholes, report, ceiling)
-        looked = [entry[name] for entry in sampled if "anytime" in entry.get(name, {})]
+        looked = [entry for entry in sampled if "anytime" in entry.get(name, {})]
         if looked:
-            out[name]["anytime"] = _anytime(looked)
+            out[name]["anytime"] = _anytime(name, looked)
     return out
 
 
@@ -267,8 +267,12 @@ def _rate(figures):
     return figures["pairs"] / figures["s"]
 
 
-def _anytime(looked):
+def _anytime(name, entries):
+    """Return what anytime judging saves and changes beside judging everything, by itself or the original."""
+    looked = [entry[name] for entry in entries]
     faster = [figures["whole"]["s"] / figures["anytime"]["s"] for figures in looked]
+    beside = [entry for entry in entries if "whole" in entry.get(ORIGINAL, {})]
+    original = [entry[ORIGINAL]["whole"]["s"] / entry[name]["anytime"]["s"] for entry in beside]
     flips = {"to fake": 0, "to original": 0}
     for figures in looked:
         if figures["whole"]["verdict"] != figures["anytime"]["verdict"]:
@@ -279,6 +283,7 @@ def _anytime(looked):
         "times_faster": _spread(faster),
         "times_faster_in_all": sum(f["whole"]["s"] for f in looked) / sum(f["anytime"]["s"] for f in looked),
         "pairs_share": sum(f["anytime"]["pairs"] for f in looked) / sum(f["whole"]["pairs"] for f in looked),
+        **({"times_the_original": _spread(original)} if original else {}),
     }
 
 

@@ -62,13 +62,20 @@ def _share(row, of):
 
 
 def _anytime(name, found):
-    slow, fast = found["times_faster"]["quartiles"]
-    saved = f"{found['times_faster']['median']:.1f} times as fast (quartiles {slow:.1f} to {fast:.1f})"
+    saved = f"{_times(found['times_faster'])} times as fast"
     flips = sum(found["flips"].values())
+    beside = ""
+    if "times_the_original" in found:
+        beside = f", {_times(found['times_the_original'])} times as fast as the original on every pair"
     return (
-        f"Anytime beside every pair ({name}, {found['files']} files): {saved}, "
+        f"Anytime beside every pair ({name}, {found['files']} files): {saved}{beside}; "
         f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdicts changed."
     )
+
+
+def _times(spread):
+    low, high = spread["quartiles"]
+    return f"{spread['median']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _main():

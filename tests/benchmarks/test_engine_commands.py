@@ -66,6 +66,8 @@ def test_a_summary_is_of_its_files():
     assert ours["anytime"]["times_faster"]["median"] == 12.5
     assert ours["anytime"]["times_faster_in_all"] == 8.0
     assert ours["anytime"]["pairs_share"] == 0.05
+    # 16 s of the original's beside 2 s and 8 s
+    assert ours["anytime"]["times_the_original"]["median"] == 5.0
 
 
 def test_the_page_has_the_table_of_the_stored_result():
