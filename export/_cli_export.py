@@ -35,9 +35,8 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv[1:])
     log = StageLog()
     require_no_file(arguments.out)
-    if arguments.model.is_file() and arguments.model.suffix in TORCH_SUFFIXES:
-        return _export_torch(arguments, log)
-    if not arguments.model.is_dir():
+    is_torch = arguments.model.is_file() and arguments.model.suffix in TORCH_SUFFIXES
+    if not is_torch and not arguments.model.is_dir():
         raise InputError(
             f"there is no folder '{arguments.model}': give a model folder that training wrote, or a bundle"
         )
@@ -48,6 +47,8 @@ def main(argv: list[str]) -> int:
         raise InputError("--keras writes weights as the bundle stores them: --storage says nothing beside it")
     if arguments.precision and not arguments.clips:
         raise InputError("a precision is gated on videos: name some with --clips")
+    if is_torch:
+        return _export_torch(arguments, log)
     if arguments.only:
         return _export_network(arguments, log)
     if arguments.keras:

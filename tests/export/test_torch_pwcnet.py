@@ -321,3 +321,7 @@ def test_the_command_writes_the_network_alone(file, tmp_path, capsys):
     assert session.run(None, {"image1": image, "image2": image})[0].shape == (1, 70, 90, 2)
     assert main(["export", str(file), "--out", str(tmp_path / "b")]) == 2
     assert "--only flow" in capsys.readouterr().err
+    words = ["export", str(file), "--only", "flow", "--clips", str(file), "--out", str(tmp_path / "c")]
+    assert main(words) == 2
+    assert "--clips say nothing beside it" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
