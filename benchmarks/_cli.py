@@ -21,6 +21,12 @@ __all__ = ["main"]
 
 EXIT_DONE, EXIT_INVALID, EXIT_USAGE = 0, 1, 2
 
+_OF_ONE_SCENARIO = {"streams": "multi_stream", "rate": "server", "latency_bound_ms": "server"}
+"""Options that say nothing of other scenarios."""
+
+_STREAMS = 8
+"""Clips a query of multi_stream where `--streams` is not given."""
+
 _OFFLINE_SHARE = 0.6
 """Of what offline reaches, as the rate of server where none is given: busy, and still far from its limit."""
 
@@ -49,6 +55,10 @@ def main(argv):
 
 def _bench(words):
     args = _parser().parse_args(words)
+    for option, scenario in _OF_ONE_SCENARIO.items():
+        if getattr(args, option) is not None and args.scenario != scenario:
+            name = option.replace("_", "-")
+            raise flowtell.InputError(f"--{name} says nothing of {args.scenario}: it is of {scenario}")
     detector = flowtell.Detector.open(
         args.bundle, provider=args.provider, precision=args.precision, threads=args.threads
     )
@@ -105,7 +115,7 @@ def _load(args, system, sample_count, lone_s, threads):
         size = max(4 * threads, round(args.duration * threads / lone_s))
         return Load(scenario, samples_per_query=size, seed=args.seed), rounds
     if scenario == "multi_stream":
-        return Load(scenario, args.duration, least, args.streams, seed=args.seed), rounds
+        return Load(scenario, args.duration, least, args.streams or _STREAMS, seed=args.seed), rounds
     if scenario == "single_stream":
         return Load(scenario, args.duration, least, seed=args.seed), rounds
     rate = args.rate
@@ -288,9 +298,8 @@ def _parser():
     add(
         "--streams",
         type=positive(int),
-        default=8,
         metavar="N",
-        help="clips a query of multi_stream (default: 8)",
+        help=f"clips a query of multi_stream (default: {_STREAMS})",
     )
     add(
         "--rate",

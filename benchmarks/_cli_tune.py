@@ -46,6 +46,8 @@ def tune_main(words):
     add("--out", type=new_file, metavar="FILE", help="write the profile there, for flowtell detect --profile")
     args = parser.parse_args(words)
     limits = Limits(args.max_drift, args.max_latency_ms, args.max_memory_mb)
+    if args.pairs and len(args.pairs) > 1:
+        raise flowtell.InputError("a profile is for clips of one length: give --pairs one number")
     bundle = _bundle(args.bundle)
     with tempfile.TemporaryDirectory() as folder:
         grid, samples = _prepared(args, bundle, Path(folder))
@@ -121,7 +123,7 @@ def _parser(name, description, duration_s):
     parser = argparse.ArgumentParser(
         prog=f"flowtell bench {name}",
         description=f"{description} Each setting runs in a process of its own; outputs are compared first.",
-        epilog="Exit code: 0 done, 1 nothing keeps to the limits, 2 wrong usage.",
+        epilog="Exit code: 0 done, 1 (tune) nothing keeps to the limits, 2 wrong usage.",
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="folder of a bundle (default: the packaged one)")

@@ -27,6 +27,7 @@ from flowtell.export.precision import DERIVED
 from flowtell.export.storage import STORAGE_PLANS
 from flowtell.export.torch_pwcnet import TORCH_SUFFIXES, pwcnet_from_torch
 
+_CLIPS_PER_FILE, _PAIRS = 4, 16
 _NETWORKS = {"classifier": export_classifier, "flow": export_flow}
 
 
@@ -47,6 +48,8 @@ def main(argv: list[str]) -> int:
         raise InputError("--keras writes weights as the bundle stores them: --storage says nothing beside it")
     if arguments.precision and not arguments.clips:
         raise InputError("a precision is gated on videos: name some with --clips")
+    if not arguments.clips and (arguments.clips_per_file, arguments.pairs) != (_CLIPS_PER_FILE, _PAIRS):
+        raise InputError("--clips-per-file and --pairs are of the gate's videos: name some with --clips")
     if is_torch:
         return _export_torch(arguments, log)
     if arguments.only:
@@ -172,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="add detectors that compute in these, derived from the stored fp32 copy; needs --clips",
     )
-    add_clip_arguments(parser, clips_per_file=4, pairs=16, required=False)
+    add_clip_arguments(parser, _CLIPS_PER_FILE, _PAIRS, required=False)
     parser.add_argument(
         "--storage",
         choices=sorted(STORAGE_PLANS),

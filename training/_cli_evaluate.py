@@ -29,6 +29,8 @@ def main(argv):
         raise InputError(
             "flowtell evaluate needs either --data (a detector) or --flow-pairs (a flow network)"
         )
+    if arguments.flow_pairs is not None and (arguments.calibrate or arguments.split is not None):
+        raise InputError("--flow-pairs measures a flow network: --calibrate and --split say nothing of it")
     if arguments.part is not None and arguments.split is None:
         raise InputError("--part is a part of a split: name its file with --split")
     arguments.part = (arguments.part or DEFAULT_PART) if arguments.split else "all"

@@ -35,8 +35,8 @@ __all__ = ["PROVIDER_VARIABLE", "fastest_provider"]
 PROVIDER_VARIABLE = "FLOWTELL_PROVIDER"
 
 _MAX_DRIFT_LOGIT = 1e-3
-"""From the CPU's logits. It moves a probability by 0.00025 at most, a tenth of the last digit that is shown;
-fp32 on another runtime differs by 2e-5."""
+"""From the CPU's logits. It moves a probability by 0.00025 at most, a quarter of the last digit that is
+shown; fp32 on another runtime differs by 2e-5."""
 
 _WORTH_IT = 1.2
 """How many times the CPU's speed another provider must reach: less may be the noise of a busy machine."""

@@ -12,11 +12,22 @@ if TYPE_CHECKING:
     import av
     from av.video.reformatter import VideoReformatter
 
-__all__ = ["RgbConverter", "exact_planes", "new_image", "plane_arrays"]
+__all__ = ["LAYOUTS", "RgbConverter", "exact_planes", "new_image", "plane_arrays", "turns_of"]
 
 Image = NDArray[np.uint8]
 
-_EIGHT_BITS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
+LAYOUTS = {
+    "yuv420p": (2, 2),
+    "yuvj420p": (2, 2),
+    "yuv422p": (2, 1),
+    "yuvj422p": (2, 1),
+    "yuv444p": (1, 1),
+    "yuvj444p": (1, 1),
+}
+"""FFmpeg's names of three planes of 8 bits, luma and two of chroma, and how many px of luma a sample of
+chroma spans, across and down."""
+
+_EIGHT_BITS = {*LAYOUTS, "nv12"}
 _TEN_BITS = {"yuv420p10le", "yuv422p10le", "yuv444p10le", "p010le"}
 _PLANAR_FIRST = _EIGHT_BITS | _TEN_BITS
 """Formats that give the same pixels whether FFmpeg converts them straight to packed RGB, which it does one
@@ -48,6 +59,11 @@ def exact_planes(reformatter: VideoReformatter, picture: av.VideoFrame) -> tuple
     return red, green, blue
 
 
+def turns_of(picture: av.VideoFrame) -> int:
+    """Return how many quarter turns, counter-clockwise, set a picture upright, 0 to 3."""
+    return round(picture.rotation / 90) % 4
+
+
 class RgbConverter:
     """Converts the pictures of one video, by the matrix and range that each states."""
 
@@ -66,7 +82,7 @@ class RgbConverter:
             av.error.FFmpegError, ValueError: where FFmpeg cannot convert its format.
         """
         height, width = picture.height, picture.width
-        turns = round(picture.rotation / 90) % 4
+        turns = turns_of(picture)
         # at odd heights the two paths round the last row of chroma apart, by one level
         if picture.format.name in _PLANAR_FIRST and height % 2 == 0:
             planes, packed = exact_planes(self._planar, picture), None

@@ -42,9 +42,9 @@ class VideoReader:
     """Iterates over the frames of the first good video stream of one file, once.
 
     Colours are converted by the matrix and range that the stream states, BT.601 limited where it states none;
-    10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order; most
-    come with their colours yet to be made (`PlanarFrame`). Use as a context manager; leaving it closes the
-    file.
+    10 bits become 8, grey becomes equal channels, alpha is dropped. Frames come in presentation order; large
+    ones come with their colours yet to be made (`PlanarFrame`). Use as a context manager; leaving it closes
+    the file.
 
     Attributes:
         duration_s: what the file's header says that its video lasts, in seconds, or else that the whole file

@@ -42,6 +42,7 @@ from ._decoder_protocol import (
 from ._errors import DecodeError
 from ._frame import Frame, PlanarFrame
 from ._landlock import give_up_rights
+from ._planes import planes_in
 
 __all__ = ["main"]
 
@@ -154,9 +155,13 @@ class _Decoder:
         if not isinstance(frame, PlanarFrame):
             return FrameNotice(self._latest_slot, frame.height, frame.width, frame.time_s)
         picture = frame.picture
+        height, width = picture.planes[0].shape
         memory = self._take(picture.nbytes)
-        np.concatenate([plane.ravel() for plane in picture.planes], out=memory)
-        return FrameNotice.of_planes(self._latest_slot, picture, frame.time_s)
+        for target, plane in zip(
+            planes_in(memory, picture.kind.layout, height, width), picture.planes, strict=True
+        ):
+            target[...] = plane
+        return FrameNotice(self._latest_slot, height, width, frame.time_s, picture.kind)
 
     def _place(self, height: int, width: int) -> NDArray[np.uint8]:
         """Return the memory of a free slot, once there is one, as an image of this size."""

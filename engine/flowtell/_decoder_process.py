@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import mmap
 import os
@@ -308,6 +307,8 @@ def _above_standard(descriptor: int) -> int:
 
     Numbers below are given out where a host has closed its own standard streams.
     """
+    import fcntl  # POSIX alone has it
+
     if descriptor > 2:
         return descriptor
     try:
@@ -318,6 +319,8 @@ def _above_standard(descriptor: int) -> int:
 
 def _sealed_memory(size: int) -> int:
     """Return a descriptor of shared memory without a name that nobody can shrink below a reader's feet."""
+    import fcntl  # POSIX alone has it
+
     memory = os.memfd_create("flowtell-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, size)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

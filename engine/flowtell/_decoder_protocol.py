@@ -26,8 +26,9 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from ._colour import LAYOUTS
 from ._decode import MAX_FRAME_PX, MAX_SIDE_PX
-from ._planes import LAYOUTS, PlanarPicture, plane_shapes
+from ._planes import MATRICES, MOST_LEVELS, PixelKind, plane_shapes
 from ._siting import SITINGS
 
 __all__ = [
@@ -65,14 +66,14 @@ SLOT_BYTES = -(-MAX_FRAME_PX * _RGB // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCA
 
 RING_BYTES = SLOTS * SLOT_BYTES
 _AHEAD_BYTES = 32 << 20
-"""The decoder works ahead by so many bytes of frames, five of 1080p, and by 2 to 8 frames."""
+"""The decoder works ahead by so many bytes of frames, five of 1080p in RGB, and by 2 to 8 frames."""
 
 STATES = ("undecodable", "truncated", "too_large")
 _HEADER = struct.Struct("<BI")
 _OPEN = struct.Struct("<dQ")
 _OPENED = struct.Struct("<d")
 _FRAME = struct.Struct("<IIIdBBBBB")
-_RGB_KIND = 0
+_RGB_LAYOUT = 0
 _MOST_TURNS = 3
 _LAYOUT_NAMES = tuple(LAYOUTS)
 _SLOT = struct.Struct("<I")
@@ -119,58 +120,30 @@ class OpenRequest:
 class FrameNotice:
     """A frame that lies in a slot of the ring: RGB, `uint8 [height, width, 3]`, or planes in a row.
 
-    `height` and `width` are those of its memory. Without a `layout` it is RGB and upright; what follows the
-    layout is as in `PlanarPicture`.
+    `height` and `width` are those of its memory; without a `kind` it is RGB and upright.
     """
 
     slot: int
     height: int
     width: int
     time_s: float
-    layout: str | None = None
-    matrix: int = 0
-    reach: int = 0
-    siting: str = SITINGS[0]
-    turns: int = 0
-
-    @classmethod
-    def of_planes(cls, slot: int, picture: PlanarPicture, time_s: float) -> FrameNotice:
-        """Return the notice of a picture whose planes lie in `slot`."""
-        height, width = picture.planes[0].shape
-        return cls(
-            slot,
-            height,
-            width,
-            time_s,
-            picture.layout,
-            picture.matrix,
-            picture.reach,
-            picture.siting,
-            picture.turns,
-        )
+    kind: PixelKind | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes in its slot."""
-        if self.layout is None:
+        if self.kind is None:
             return self.height * self.width * _RGB
-        return sum(height * width for height, width in plane_shapes(self.layout, self.height, self.width))
+        shapes = plane_shapes(self.kind.layout, self.height, self.width)
+        return sum(height * width for height, width in shapes)
 
     def pack(self) -> bytes:
         """Return the payload of FRAME."""
-        kind = _RGB_KIND if self.layout is None else 1 + _LAYOUT_NAMES.index(self.layout)
-        siting = SITINGS.index(self.siting)
-        return _FRAME.pack(
-            self.slot,
-            self.height,
-            self.width,
-            self.time_s,
-            kind,
-            self.matrix,
-            self.reach,
-            siting,
-            self.turns,
-        )
+        numbers = (_RGB_LAYOUT, 0, 0, 0, 0)
+        if self.kind is not None:
+            layout, siting = _LAYOUT_NAMES.index(self.kind.layout), SITINGS.index(self.kind.siting)
+            numbers = (1 + layout, self.kind.matrix, self.kind.levels, siting, self.kind.turns)
+        return _FRAME.pack(self.slot, self.height, self.width, self.time_s, *numbers)
 
     @classmethod
     def unpack(cls, payload: bytes) -> FrameNotice:
@@ -180,13 +153,17 @@ class FrameNotice:
             ProtocolError: for a slot that is none, a size beyond the limits or that no planes have, a time
                 that is no number, or pixels of an unknown kind.
         """
-        slot, height, width, time_s, kind, matrix, reach, siting, turns = _unpacked(_FRAME, payload)
-        if kind > len(LAYOUTS) or siting >= len(SITINGS) or turns > _MOST_TURNS:
-            raise ProtocolError(f"pixels of kind {kind}, siting {siting} and {turns} turns")
-        layout = None if kind == _RGB_KIND else _LAYOUT_NAMES[kind - 1]
-        notice = cls(slot, height, width, time_s, layout, matrix, reach, SITINGS[siting], turns)
-        if layout is not None and (height % 2 or width % 2):
-            raise ProtocolError(f"planes of {width}x{height} px")
+        slot, height, width, time_s, layout, matrix, levels, siting, turns = _unpacked(_FRAME, payload)
+        if layout > len(LAYOUTS) or siting >= len(SITINGS) or turns > _MOST_TURNS:
+            raise ProtocolError(f"pixels of layout {layout}, siting {siting} and {turns} turns")
+        if matrix not in MATRICES or levels > MOST_LEVELS:
+            raise ProtocolError(f"pixels of matrix {matrix} and levels {levels}")
+        kind = None
+        if layout != _RGB_LAYOUT:
+            kind = PixelKind(_LAYOUT_NAMES[layout - 1], matrix, levels, SITINGS[siting], turns)
+            if height % 2 or width % 2:
+                raise ProtocolError(f"planes of {width}x{height} px")
+        notice = cls(slot, height, width, time_s, kind)
         within = 0 < notice.width <= MAX_SIDE_PX and 0 < notice.height <= MAX_SIDE_PX
         if not within or notice.width * notice.height > MAX_FRAME_PX:
             raise ProtocolError(f"a frame of {notice.width}x{notice.height} px")

@@ -93,7 +93,7 @@ class Detector:
         Args:
             bundle: a bundle's folder, an open bundle, or None for the one that comes with the package.
             provider: `cpu`, `openvino`, `cuda` or `tensorrt`, which is used or it is an error; `auto` takes
-                the fastest that says what the CPU says, and remembers it.
+                what is clearly faster than the CPU and says what it says, or the CPU, and remembers it.
             precision: what the detector graph computes in: `fp32`, `fp16`, `bf16` or `int8`, where the
                 bundle has it. `bf16` is for `openvino` on a CPU with arithmetic in it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
@@ -171,7 +171,12 @@ class Detector:
         self.close()
 
     def close(self) -> None:
-        """End its threads; what it is judging ends with an `InputError`. A closed detector judges no more."""
+        """End its threads; what it is judging ends with an `InputError`. A closed detector judges no more.
+
+        Raises:
+            InputError: from within `progress` of a run of its own.
+        """
+        self._cores.require_none_held()
         self._finalizer()
 
     def detect(
@@ -225,7 +230,7 @@ class Detector:
             max_clips: as in `detect`, for each file.
             effort: as in `detect`, for each file.
             timeout_s: as in `detect`, for each file, from when it is begun.
-            progress: called with the file's index and a `Progress`, from the thread that reads that file.
+            progress: called with the file's index and a `Progress`, from the thread that follows its faces.
 
         Returns:
             A generator of the results, in the order of `paths`; `close` it where it is left early.
@@ -260,7 +265,7 @@ class Detector:
         """Judge face clips that were cut elsewhere, for instance by `iter_face_clips`.
 
         Args:
-            clips: `uint8 [B, T + 1, S, S, 3]` RGB, T at least 1, S the bundle's crop size.
+            clips: `uint8 [B, T + 1, S, S, 3]` RGB in host memory, T at least 1, S the bundle's crop size.
 
         Raises:
             InputError: for another dtype or shape, and where the detector is closed.
@@ -270,8 +275,9 @@ class Detector:
         self._pool.require_caller()
         try:
             array = np.asarray(clips)
-        except ValueError as error:
-            raise InputError(f"clips must all be of one shape: {error}") from None
+        except (TypeError, ValueError) as error:
+            # memory of a device, or clips of several shapes
+            raise InputError(f"clips must be one array in host memory: {error}") from None
         if array.dtype != np.uint8 or array.ndim != 5 or array.shape[2:] != (side, side, 3):
             raise InputError(
                 f"clips must be uint8 [B, T + 1, {side}, {side}, 3], not {array.dtype} {list(array.shape)}"

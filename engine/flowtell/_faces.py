@@ -83,7 +83,8 @@ class FaceFinder:
             return []
         with self._clock.stage("faces"):
             boxes, scores = self._session.run(("boxes", "scores"), frame=frame.image)
-        require_shape(boxes, (len(scores), 4), "faces.onnx")
+        require_shape(scores, (scores.size,), "faces.onnx")
+        require_shape(boxes, (scores.size, 4), "faces.onnx")
         return merge_candidates(boxes, scores)
 
 

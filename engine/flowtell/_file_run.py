@@ -30,8 +30,8 @@ from ._verdict import JudgedClip, concluded, faces_from_clips
 __all__ = ["FileRun", "judged_in_order", "known_in_order"]
 
 _FRAMES_AHEAD_BYTES = 1 << 24
-"""Decoded frames that wait: 16 MiB, two at 1080p; one at least, however large. The process that decodes them
-works ahead by twice as much."""
+"""Decoded frames that wait: 16 MiB, five of 1080p in 4:2:0; one at least, however large. The process that
+decodes them works ahead by twice as much."""
 
 
 class FileRun:

@@ -18,6 +18,8 @@ Image = NDArray[np.uint8]
 class Frame(ABC):
     """One frame, upright (rotation metadata applied).
 
+    Whatever asks for colours raises a `DecodeError` where a `PlanarFrame` has none.
+
     Attributes:
         time_s: presentation time in seconds from the start of the video stream.
         height, width: in px.
@@ -45,6 +47,8 @@ class Frame(ABC):
 
     def shows_the_same(self, other: Frame) -> bool:
         """Tell whether `image` is equal; most that are not differ in their middle row, which is soon told."""
+        if (self.height, self.width) != (other.height, other.width):
+            return False
         return np.array_equal(self._middle_row, other._middle_row) and self._is_equal(other)
 
     def _is_equal(self, other: Frame) -> bool:
@@ -89,6 +93,9 @@ class PlanarFrame(Frame):
         return self._converter.part(self.picture, left, top, right, bottom)
 
     def _is_equal(self, other: Frame) -> bool:
-        if isinstance(other, PlanarFrame) and self.picture.is_the_same_as(other.picture):
-            return True
+        if isinstance(other, PlanarFrame) and self.picture.kind == other.picture.kind:
+            if self.picture.is_the_same_as(other.picture):
+                return True
+            if self._converter.differ_in_a_row(self.picture, other.picture):
+                return False
         return super()._is_equal(other)

@@ -23,11 +23,11 @@ from ._decoder_protocol import (
     pack_slot,
     unpack_duration,
 )
-from ._errors import DecodeError
+from ._errors import DecodeError, IsolationError
 from ._frame import Frame, PlanarFrame, RgbFrame
 from ._interpreters import DECODER_VARIABLE, IN_PROCESS, is_isolated
 from ._landlock import TCP_SINCE
-from ._planes import PartConverter, PlanarPicture, plane_shapes
+from ._planes import PartConverter, PlanarPicture, planes_in
 
 __all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 
@@ -111,7 +111,7 @@ class IsolatedReader:
         self._open = True
         try:
             self._tell(Kind.OPEN, request.pack())
-            self._part_converter = PartConverter()
+            self._part_converter = _part_converter()
             kind, payload = self._receive()
             if kind is not Kind.OPENED:
                 raise self._failure(kind, payload)
@@ -145,16 +145,9 @@ class IsolatedReader:
     def _frame(self, notice: FrameNotice) -> Frame:
         data = self._decoder.copy_bytes(notice)
         height, width = notice.height, notice.width
-        if notice.layout is None:
+        if notice.kind is None:
             return RgbFrame(data.reshape(height, width, 3), notice.time_s)
-        planes = []
-        for shape in plane_shapes(notice.layout, height, width):
-            size = shape[0] * shape[1]
-            planes.append(data[:size].reshape(shape))
-            data = data[size:]
-        picture = PlanarPicture(
-            notice.layout, notice.matrix, notice.reach, notice.siting, notice.turns, tuple(planes)
-        )
+        picture = PlanarPicture(notice.kind, planes_in(data, notice.kind.layout, height, width))
         return PlanarFrame(picture, notice.time_s, self._part_converter)
 
     def _receive(self) -> tuple[Kind, bytes]:
@@ -214,6 +207,15 @@ class IsolatedReader:
             _pool.give_back(self._decoder)
 
 
+def _part_converter() -> PartConverter:
+    try:
+        return PartConverter()
+    except ImportError as error:
+        raise IsolationError(
+            f"PyAV, which makes the colours of frames, cannot be loaded by this Python ({error}): install it"
+        ) from error
+
+
 def _take_decoder() -> DecoderProcess:
     """Return a decoder for one file; raise DecodeError where it is that file's bad luck to get none."""
     try:
@@ -226,4 +228,5 @@ def _take_decoder() -> DecoderProcess:
 
 _pool = DecoderPool()
 atexit.register(_pool.close)
-os.register_at_fork(after_in_child=_pool.forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget)

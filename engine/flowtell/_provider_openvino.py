@@ -1,4 +1,4 @@
-"""The provider `openvino`: Intel's runtime on the CPU, in the precision that the graph is written in."""
+"""The provider `openvino`: Intel's runtime on the CPU, in float32, or in bfloat16 where the graph says so."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class TimingMs:
     """Wall time in milliseconds.
 
     `decode` runs in a thread of its own, `faces` and `crop` take turns in another, and `detector` is summed
-    over the threads that ran it, all beside each other. So the stages may add up to more than `total`. Most
+    over the threads that ran it, all beside each other. So the stages may add up to more than `total`. Large
     frames get their colours where they are looked at: in `faces` the whole of a frame, in `crop` a part.
     """
 

@@ -24,7 +24,11 @@ _PROBE_STEP = 97
 
 
 def blank_picture(layout: str, width: int, height: int, siting: str) -> av.VideoFrame:
-    """Return a picture whose pixels are yet to be written, and whose chroma lies where `siting` says."""
+    """Return a picture whose pixels are yet to be written, and whose chroma lies where `siting` says.
+
+    Raises:
+        av.error.FFmpegError, ValueError, RuntimeError: where FFmpeg lacks the filters that it takes.
+    """
     import av
     from av.filter import Graph
 
@@ -50,6 +54,9 @@ def siting_of(picture: av.VideoFrame) -> str | None:
 
     A picture that says of itself what this one does is filled with a ramp and converted, and so is one of
     each siting. Where two give the same colours, either will do.
+
+    Raises:
+        av.error.FFmpegError, ValueError, RuntimeError: as `blank_picture`, or where it cannot be converted.
     """
     from av.video.reformatter import VideoReformatter
 

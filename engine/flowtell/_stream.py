@@ -80,7 +80,7 @@ class Stream:
         """Take the next frame; return the scores known by now that were not returned before, in order.
 
         It waits for the detector only where more clips of this stream are pending than it works ahead: two
-        for each thread of the detector.
+        calls for each thread of the detector.
 
         Args:
             frame: `uint8 [H, W, 3]` RGB, upright, in host memory: a NumPy array, or an object with

@@ -110,6 +110,13 @@ def test_a_page_of_another_kind_is_refused(ran, tmp_path):
     assert "must end in .html or .png" in done.stderr
 
 
+def test_options_of_another_load_are_refused(tmp_path):
+    done = bench("--scenario", "offline", "--streams", "4", "--out", tmp_path / "a.json")
+    assert done.returncode == 2
+    assert "--streams says nothing of offline: it is of multi_stream" in done.stderr
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_what_is_no_result_is_refused(ran, tmp_path):
     other = tmp_path / "other.json"
     other.write_text("{}")

@@ -209,6 +209,11 @@ def test_the_command_writes_a_profile_that_detect_takes(tiny_bundle, tmp_path, c
     assert re.search(r"the profile's cpu fp32, .* reaches \d+% of the best", said)
 
 
+def test_the_command_tunes_for_one_length_of_clips(tiny_bundle, capsys):
+    assert main(["bench", "tune", str(tiny_bundle), "--pairs", "4", "8"]) == 2
+    assert "give --pairs one number" in capsys.readouterr().err
+
+
 def test_the_command_says_where_nothing_keeps_to_the_limits(tiny_bundle, capsys):
     words = ["bench", "tune", str(tiny_bundle), "--providers", "cpu", "--pairs", "4", "--duration", "0.1"]
     assert main([*words, "--clips-per-call", "1", "--max-memory-mb", "1"]) == 1

@@ -114,6 +114,9 @@ static void test_states(flowtell_stream *stream) {
     CHECK(flowtell_stream_finish(stream, "the camera is gone") == FLOWTELL_OK);
     CHECK(flowtell_stream_result(stream, &result) == FLOWTELL_OK && result.state == FLOWTELL_UNDECODABLE);
     CHECK(strcmp(result.reason, "the camera is gone") == 0 && isnan(result.fake_probability));
+    const flowtell_image first = frame_of(0);
+    CHECK(flowtell_stream_push(stream, &first, NAN) == FLOWTELL_INVALID_ARGUMENT); /* the finished video stays */
+    CHECK(flowtell_stream_result(stream, &result) == FLOWTELL_OK && strcmp(result.reason, "the camera is gone") == 0);
 
     for (int i = 0; i < 6; ++i) { /* a second video in the same stream, with a frame that comes twice */
         const flowtell_image image = frame_of((uint8_t)(i == 5 ? 4 : i));
@@ -146,6 +149,8 @@ static void test_refused_frames_change_nothing(flowtell_stream *stream) {
     image.format = FLOWTELL_RGB;
     image.stride_bytes[0] = 5;
     CHECK(flowtell_stream_push(stream, &image, 2.0) == FLOWTELL_INVALID_ARGUMENT && SAYS("a row takes 192"));
+    image.stride_bytes[0] = INT64_MAX / 2;
+    CHECK(flowtell_stream_push(stream, &image, 2.0) == FLOWTELL_INVALID_ARGUMENT && SAYS("no memory is so large"));
     image.stride_bytes[0] = SIDE * 3;
     memset(pixels, 10, sizeof pixels);
     CHECK(flowtell_stream_push(stream, &image, 2.0) == FLOWTELL_OK);

@@ -341,7 +341,7 @@ def test_arguments_of_another_type_are_refused(motion_bundle, wrong, says):
     with Detector.open(motion_bundle) as detector:
         with pytest.raises(InputError, match="paths must be a row of paths, not the one path"):
             detector.detect_many(str(samples.natural_path()))
-        with pytest.raises(InputError, match="clips must all be of one shape"):
+        with pytest.raises(InputError, match="clips must be one array in host memory"):
             detector.score_clips([np.zeros((5, 64, 64, 3)), np.zeros((9, 64, 64, 3))])
     with pytest.raises(InputError, match="profile must be a Profile"):
         Detector.open(motion_bundle, profile="profile.json")

@@ -44,6 +44,11 @@ except IsolationError as error:
 """
 
 
+def test_what_is_not_posix_imports_it_all_the_same():
+    code = "import os, sys\nsys.modules['fcntl'] = sys.modules['resource'] = None\ndel os.register_at_fork\n"
+    subprocess.run([sys.executable, "-c", code + "import flowtell, flowtell.__main__"], check=True)
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     """The program, compiled; skips where the parts for it are not there."""

@@ -75,7 +75,7 @@ def test_a_decoder_that_hangs_keeps_no_core_from_others(tiny_bundle):
         assert stuck.result().state == "undecodable"
 
 
-@pytest.mark.parametrize("use", ["detect", "score_clips", "push"])
+@pytest.mark.parametrize("use", ["detect", "score_clips", "push", "close"])
 def test_progress_cannot_use_the_detector_that_calls_it(tiny_bundle, use):
     """It would wait for the core that its own caller holds."""
     clip = np.zeros((1, 5, 64, 64, 3), np.uint8)
@@ -84,6 +84,7 @@ def test_progress_cannot_use_the_detector_that_calls_it(tiny_bundle, use):
             "detect": lambda: detector.detect(NATURAL),
             "score_clips": lambda: detector.score_clips(clip),
             "push": lambda: stream.push(clip[0, 0], timestamp_s=0.0),
+            "close": detector.close,
         }
         with pytest.raises(InputError, match="a progress callback cannot use the detector that calls it"):
             detector.detect(SWAPPED, progress=lambda _: uses[use]())

@@ -11,16 +11,16 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from media.seeds import face_frames
 
-from flowtell import iter_face_clips, samples
-from flowtell._colour import RgbConverter, new_image, plane_arrays
+from flowtell import DecodeError, _siting, iter_face_clips, samples
+from flowtell._colour import LAYOUTS, RgbConverter, new_image, plane_arrays
 from flowtell._decode import VideoReader
 from flowtell._frame import PlanarFrame, RgbFrame
 from flowtell._frames import open_frames
 from flowtell._interpreters import DECODER_VARIABLE, IN_PROCESS
-from flowtell._planes import LAYOUTS, PartConverter, PlanarPicture, PlaneTaker, plane_shapes
+from flowtell._planes import MATRICES, PartConverter, PixelKind, PlanarPicture, PlaneTaker, plane_shapes
 from flowtell._siting import SITINGS, blank_picture, siting_of
 
-MATRICES = [Colorspace.ITU709, Colorspace.ITU601, Colorspace.BT2020, 2]  # 2: unspecified
+SOME_MATRICES = [Colorspace.ITU709, Colorspace.ITU601, Colorspace.BT2020, 2]  # 2: unspecified
 RANGES = [ColorRange.UNSPECIFIED, ColorRange.MPEG, ColorRange.JPEG]
 
 
@@ -34,9 +34,8 @@ def noise(layout, width, height, siting, seed=0):
 
 
 def taken_apart(picture, siting, turns=0):
-    planes = plane_arrays(picture)
-    layout = picture.format.name
-    return PlanarPicture(layout, picture.colorspace, picture.color_range, siting, turns, planes)
+    kind = PixelKind(picture.format.name, picture.colorspace, picture.color_range, siting, turns)
+    return PlanarPicture(kind, plane_arrays(picture))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -44,7 +43,7 @@ def taken_apart(picture, siting, turns=0):
 def test_parts_are_the_pixels_of_the_whole(layout, siting):
     rng = np.random.default_rng(len(layout) + SITINGS.index(siting))
     parts = PartConverter()
-    for matrix, reach in itertools.product(MATRICES, RANGES):
+    for matrix, reach in itertools.product(SOME_MATRICES, RANGES):
         width, height = (2 * int(half) for half in rng.integers((1, 1), (400, 80)))
         picture = noise(layout, width, height, siting)
         picture.colorspace, picture.color_range = matrix, reach
@@ -67,10 +66,11 @@ def test_parts_are_the_pixels_of_the_whole(layout, siting):
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_parts_of_turned_pictures_are_upright(turns):
-    picture = noise("yuv420p", 60, 34, "left")
+@pytest.mark.parametrize(("layout", "siting"), [("yuv420p", "left"), ("yuv420p", "top"), ("yuv422p", "left")])
+def test_parts_of_turned_pictures_are_upright(layout, siting, turns):
+    picture = noise(layout, 60, 34, siting)
     upright = np.rot90(RgbConverter(new_image).convert(picture), turns)
-    planar = taken_apart(picture, "left", turns)
+    planar = taken_apart(picture, siting, turns)
     assert planar.shape == upright.shape[:2]
     parts = PartConverter()
     for left, top, right, bottom in [(0, 0, *upright.shape[1::-1]), (3, 5, 20, 28), (30, 1, 34, 33)]:
@@ -106,10 +106,59 @@ def test_what_has_no_parts_is_left_whole(layout, width, height):
     assert PlaneTaker(0).take(av.VideoFrame(width, height, layout)) is None
 
 
-def test_rows_that_run_backwards_are_left_whole():
-    plane = SimpleNamespace(line_size=-64, width=48)
-    picture = SimpleNamespace(format=SimpleNamespace(name="yuv420p"), width=48, height=32, planes=[plane] * 3)
+def said(**changes):
+    """What a picture says of itself that is taken apart, but for `changes`."""
+    plane = SimpleNamespace(line_size=changes.pop("line_size", 48), width=48)
+    words = {"format": SimpleNamespace(name="yuv420p"), "width": 48, "height": 32, "planes": [plane] * 3}
+    return SimpleNamespace(**words | {"interlaced_frame": False, "colorspace": 1, "color_range": 1} | changes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"line_size": -64}, {"interlaced_frame": True}, {"colorspace": 3}, {"color_range": 3}]
+)
+def test_pictures_whose_parts_are_not_those_of_the_whole_are_left_whole(change):
+    taker = PlaneTaker(0)
+    taker._sitings[("yuv420p", 1, 1)] = "left"
+    assert taker.take(said(**change)) is None
+
+
+def test_an_ffmpeg_without_the_filters_leaves_pictures_whole(monkeypatch):
+    def no_filter(*_):
+        raise ValueError("no filter setparams")
+
+    monkeypatch.setattr(_siting, "blank_picture", no_filter)
+    picture = noise("yuv420p", 48, 32, "left")
     assert PlaneTaker(0).take(picture) is None
+
+
+def test_matrices_are_those_that_ffmpeg_converts_by():
+    for matrix in range(32):
+        picture = noise("yuv420p", 48, 32, "left")
+        picture.colorspace = matrix
+        try:
+            RgbConverter(new_image).convert(picture)
+        except av.error.FFmpegError:
+            assert matrix not in MATRICES
+            with pytest.raises(DecodeError, match="have no colours") as caught:
+                PartConverter().part(taken_apart(picture, "left"), 0, 0, 8, 8)
+            assert caught.value.state == "undecodable"
+        else:
+            assert matrix in MATRICES
+
+
+def test_what_converts_is_kept_for_two_frames_area_and_one_kind_of_picture():
+    parts = PartConverter()
+    large, small = (taken_apart(noise("yuv420p", *size, "left"), "left") for size in ((600, 400), (60, 40)))
+    for right in range(50, 600, 10):
+        parts.part(large, 0, 0, right, 400)
+        assert sum(height * width for height, width in parts._tools) <= 2 * 600 * 400
+    parts.part(large, 0, 0, 600, 400)
+    assert (400, 600) in parts._tools
+    for right in range(2, 60, 2):
+        for bottom in range(2, 40, 2):
+            parts.part(small, 0, 0, right, bottom)
+    assert len(parts._tools) <= 32
+    assert max(parts._tools) <= (40, 60)
 
 
 @pytest.fixture
@@ -128,6 +177,35 @@ def test_frames_of_a_large_video_are_the_pixels_of_converting_each(large_video):
             assert np.array_equal(frame.image, whole)
             assert frame.image is frame.image
             assert np.array_equal(frame.part(101, 50, 333, 283), whole[50:283, 101:333])
+
+
+def test_frames_that_change_size_and_layout_are_the_pixels_of_converting_each(write_video):
+    rng = np.random.default_rng(1)
+    kinds = [
+        ((640, 1024), "yuv420p"),
+        ((64, 96), "yuv420p"),
+        ((640, 1024), "yuv444p"),
+        ((700, 900), "yuv420p"),
+    ]
+    data = b""
+    for number, (size, layout) in enumerate(kinds):
+        frames = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(2)]
+        data += write_video(f"{number}.h264", frames, pix_fmt=layout).read_bytes()
+    path = write_video("all.h264", frames)
+    path.write_bytes(data)
+    with open_frames(path) as reader:
+        frames = list(reader)
+    assert [type(frame) for frame in frames] == [PlanarFrame] * 2 + [RgbFrame] * 2 + [PlanarFrame] * 4
+    with av.open(str(path)) as container:
+        for frame, picture in zip(frames, container.decode(video=0), strict=True):
+            assert np.array_equal(frame.image, RgbConverter(new_image).convert(picture))
+
+
+def test_frames_outlive_their_reader(large_video):
+    with VideoReader(large_video) as reader:
+        frames = list(itertools.islice(reader, 30))
+    with open_frames(large_video) as source:
+        assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, source, strict=False))
 
 
 def test_a_small_video_s_colours_are_made_by_the_decoder():
@@ -163,6 +241,9 @@ def test_frames_are_the_same_by_their_pixels():
     middle = frame.image.copy()
     middle[16, 3, 2] ^= 1
     assert not RgbFrame(middle, 0.0).shows_the_same(frame)
+    elsewhere = noise("yuv420p", 48, 32, "left")
+    plane_arrays(elsewhere)[0][2, 2] ^= 128
+    assert not frame.shows_the_same(planar_frame(elsewhere))
     assert not frame.shows_the_same(planar_frame(noise("yuv420p", 48, 34, "left")))
     assert not frame.shows_the_same(planar_frame(noise("yuv420p", 50, 32, "left")))
 

@@ -193,6 +193,7 @@ def test_a_precision_without_clips_is_wrong_usage(tiny_bundle, tmp_path, capsys)
         (["--keras", "--precision", "fp16", "--clips", "{sample}"], "--keras writes no bundle"),
         (["--keras", "--storage", "float32"], "--storage says nothing beside it"),
         (["--keras", "--only", "flow"], "not allowed with argument"),
+        (["--pairs", "4"], "--clips-per-file and --pairs are of the gate's videos"),
     ],
 )
 def test_an_option_that_would_say_nothing_is_refused(tiny_bundle, tmp_path, capsys, words, says):

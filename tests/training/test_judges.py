@@ -192,6 +192,10 @@ def test_calibration_goes_into_the_model_folder(trained, made_set, tmp_path, cap
             "is a bundle, and its network is asked for: take it apart with flowtell export",
         ),
         (
+            ["evaluate", "{}", "--flow-pairs", "{}", "--calibrate", "--out", "{}/e"],
+            "--flow-pairs measures a flow network: --calibrate and --split say nothing of it",
+        ),
+        (
             ["evaluate", "{}", "--data", "{}", "--part", "validation", "--out", "{}/e"],
             "--part is a part of a split: name its file with --split",
         ),

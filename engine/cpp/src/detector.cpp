@@ -82,9 +82,12 @@ size_t Detector::flow_values(int32_t pairs) const noexcept {
 ClipScores Detector::score(const uint8_t *clip, int32_t pairs, float *flow) const {
     if (plan_ != nullptr) {
         ClipScores scores = {0.0F, std::vector<float>(static_cast<size_t>(pairs))};
-        plan_->run(clip, pairs, scores.pair_logits.data(), &scores.clip_logit, flow);
+        std::vector<float> own_flow(flow == nullptr ? 0 : flow_values(pairs));
+        plan_->run(clip, pairs, scores.pair_logits.data(), &scores.clip_logit,
+                   flow == nullptr ? nullptr : own_flow.data());
         require_finite(scores.pair_logits.data(), scores.pair_logits.size());
         require_finite(&scores.clip_logit, 1);
+        std::copy(own_flow.begin(), own_flow.end(), flow);
         return scores;
     }
     const int64_t side = bundle_.manifest.crop_size;

@@ -83,7 +83,11 @@ std::vector<Face> find_faces(const Session &faces, const RgbView &image) {
         return {};
     }
     const Outputs found = faces.run({frame_input(image)}, 2);
-    const int64_t count = found.shape(1).at(0);
+    int64_t count = 1;
+    for (const int64_t size : found.shape(1)) {
+        count *= size;
+    }
+    found.require_shape(1, {count});
     found.require_shape(0, {count, 4});
     return merge_candidates(found.data<float>(0), found.data<float>(1), static_cast<size_t>(count));
 }

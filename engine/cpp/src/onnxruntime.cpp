@@ -29,8 +29,20 @@ constexpr const char *how_to_find =
 // ONNX Runtime would print to stderr; what matters comes back as an OrtStatus.
 void ORT_API_CALL discard(void *, OrtLoggingLevel, const char *, const char *, const char *, const char *) {}
 
+// The named library is code: a program that runs with more rights than its caller does not take it from the caller.
+const char *stated_library() {
+#if defined(__GLIBC__)
+    return ::secure_getenv("FLOWTELL_ONNXRUNTIME");
+#else
+    return std::getenv("FLOWTELL_ONNXRUNTIME");
+#endif
+}
+
 void *open_library(const std::string &path) {
-    const char *stated = std::getenv("FLOWTELL_ONNXRUNTIME");
+    // what an application looks at is nobody else's business; from 1.32 on it would report before it could be told not
+    // to
+    ::setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    const char *stated = stated_library();
     const std::string named = !path.empty() ? path : stated != nullptr ? stated : "";
     if (!named.empty()) {
         if (void *library = ::dlopen(named.c_str(), RTLD_NOW | RTLD_LOCAL)) {
@@ -80,7 +92,6 @@ std::shared_ptr<const Runtime> Runtime::load(const std::string &path) {
     runtime->require(runtime->api_->CreateEnvWithCustomLogger(discard, nullptr, ORT_LOGGING_LEVEL_WARNING, "flowtell",
                                                               &runtime->environment_),
                      FLOWTELL_PROVIDER_ERROR, "cannot start");
-    // what an application looks at is nobody else's business
     runtime->require(runtime->api_->DisableTelemetryEvents(runtime->environment_), FLOWTELL_PROVIDER_ERROR,
                      "cannot be told to report nothing");
     return runtime;

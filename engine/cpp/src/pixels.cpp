@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <cstdint>
 
 namespace {
 
 using flowtell_core::fail;
 
-// 65536 x 65536 x 4 bytes stay far inside 64 bits, so no product below can overflow.
+// 65536 x 65536 x 4 bytes stay far inside 64 bits, so no product of sides can overflow.
 constexpr int32_t max_side_px = 65536;
 
 struct Packing {
@@ -41,7 +42,8 @@ bool packing_of(int32_t format, Packing &packing) {
     }
 }
 
-flowtell_status check_plane(const flowtell_image &image, int plane, int64_t row_bytes) {
+// A plane of `rows` rows, at least 1, of `row_bytes` bytes each.
+flowtell_status check_plane(const flowtell_image &image, int plane, int64_t row_bytes, int64_t rows) {
     if (image.planes[plane] == nullptr) {
         return fail(FLOWTELL_INVALID_ARGUMENT, "plane %d of the image is NULL; point it at its first row", plane);
     }
@@ -50,6 +52,10 @@ flowtell_status check_plane(const flowtell_image &image, int plane, int64_t row_
                     "the stride of plane %d is %" PRId64 " bytes, but a row takes %" PRId64 "; give the bytes from one "
                     "row's start to the next",
                     plane, image.stride_bytes[plane], row_bytes);
+    }
+    if (image.stride_bytes[plane] > (PTRDIFF_MAX - row_bytes) / rows) {
+        return fail(FLOWTELL_INVALID_ARGUMENT, "the stride of plane %d is %" PRId64 " bytes: no memory is so large",
+                    plane, image.stride_bytes[plane]);
     }
     return FLOWTELL_OK;
 }
@@ -100,9 +106,9 @@ flowtell_status flowtell_to_rgb(const flowtell_image *image, uint8_t *rgb, size_
                     "an image of %" PRId32 " x %" PRId32 " px cannot be; each side is 1 to %" PRId32 " px",
                     image->width, image->height, max_side_px);
     }
-    flowtell_status status = check_plane(*image, 0, image->width * packing.bytes_per_pixel);
+    flowtell_status status = check_plane(*image, 0, image->width * packing.bytes_per_pixel, image->height);
     if (status == FLOWTELL_OK && image->format == FLOWTELL_NV12) {
-        status = check_plane(*image, 1, (image->width + 1) / 2 * 2);
+        status = check_plane(*image, 1, (image->width + 1) / 2 * 2, (image->height + 1) / 2);
     }
     if (status != FLOWTELL_OK) {
         return status;

@@ -69,10 +69,12 @@ bool is_value(const Runtime &runtime, const OrtTypeInfo *info, const Value &want
     const OrtApi &api = runtime.api();
     const OrtTensorTypeAndShapeInfo *tensor = nullptr;
     const char *const doing = "cannot describe a graph";
-    runtime.require(api.CastTypeInfoToTensorInfo(info, &tensor), FLOWTELL_PROVIDER_ERROR, doing);
-    if (tensor == nullptr) {
-        return false; // a sequence, a map or an optional
+    ONNXType kind = ONNX_TYPE_UNKNOWN;
+    runtime.require(api.GetOnnxTypeFromTypeInfo(info, &kind), FLOWTELL_PROVIDER_ERROR, doing);
+    if (kind != ONNX_TYPE_TENSOR) {
+        return false; // a sequence, a map, an optional or a sparse tensor
     }
+    runtime.require(api.CastTypeInfoToTensorInfo(info, &tensor), FLOWTELL_PROVIDER_ERROR, doing);
     ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
     size_t rank = 0;
     runtime.require(api.GetTensorElementType(tensor, &type), FLOWTELL_PROVIDER_ERROR, doing);
@@ -194,7 +196,8 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const Bundle &bundle, c
     require(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), setting);
     require(api.SetSessionGraphOptimizationLevel(options.get(), ORT_ENABLE_ALL), setting);
     require(api.SetSessionLogSeverityLevel(options.get(), ORT_LOGGING_LEVEL_WARNING), setting);
-    // the reason stands in engine/flowtell/_onnxruntime.py
+    // the reasons stand in engine/flowtell/_onnxruntime.py
+    require(api.AddSessionConfigEntry(options.get(), "session.load_model_format", "ONNX"), setting);
     if (!has_vnni()) {
         require(api.AddSessionConfigEntry(options.get(), "session.x64quantprecision", "1"), setting);
     }

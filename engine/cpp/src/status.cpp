@@ -1,7 +1,11 @@
 #include "status.h"
 
+#include "utf8.h"
+
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <string_view>
 
 namespace {
 
@@ -27,11 +31,14 @@ flowtell_status fail(flowtell_status status, const char *format, ...) noexcept {
     va_start(arguments, format);
     std::vsnprintf(last_error, sizeof last_error, format, arguments);
     va_end(arguments);
-    // names out of a hostile bundle must not break the sentence into lines or reach a terminal's controls
-    for (char *character = last_error; *character != '\0'; ++character) {
-        const auto byte = static_cast<unsigned char>(*character);
-        if (byte < ' ' || byte == 0x7F) {
-            *character = '?';
+    // names out of a hostile bundle must not break the sentence into lines or reach a terminal's controls, and a
+    // sentence that was cut off must not end within a character
+    const std::string_view sentence(last_error);
+    for (size_t position = 0; position < sentence.size();) {
+        const size_t start = position;
+        const int32_t code = next_code_point(sentence, position);
+        if (code < ' ' || (code >= 0x7F && code < 0xA0)) {
+            std::fill(last_error + start, last_error + position, '?');
         }
     }
     return status;

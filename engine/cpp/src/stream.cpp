@@ -59,6 +59,24 @@ template <typename Body> flowtell_status on_stream(flowtell_stream *stream, Body
     });
 }
 
+// Begins a new video with its first frame; the finished one stays where that is refused.
+void begin_video(flowtell_stream &stream, const flowtell_image &image, double time_s) {
+    auto video = std::make_unique<flowtell_core::Video>(stream.detector, stream.max_clips);
+    const auto take = [&] {
+        stream.video = std::move(video);
+        stream.given_out = 0;
+    };
+    try {
+        video->push(image, time_s);
+    } catch (...) {
+        if (video->is_lost()) {
+            take();
+        }
+        throw;
+    }
+    take();
+}
+
 const flowtell_core::VideoResult &finished_result(const flowtell_stream &stream) {
     if (!stream.video->result()) {
         throw error(FLOWTELL_INVALID_ARGUMENT, "the video has no result yet; call flowtell_stream_finish() first");
@@ -98,10 +116,10 @@ flowtell_status flowtell_stream_push(flowtell_stream *stream, const flowtell_ima
     return on_stream(stream, [&](flowtell_stream &own) {
         flowtell_core::require_argument(image, "image");
         if (own.video->result()) {
-            own.video = std::make_unique<flowtell_core::Video>(own.detector, own.max_clips);
-            own.given_out = 0;
+            begin_video(own, *image, time_s);
+        } else {
+            own.video->push(*image, time_s);
         }
-        own.video->push(*image, time_s);
     });
 }
 
@@ -137,7 +155,7 @@ flowtell_status flowtell_stream_next(flowtell_stream *stream, flowtell_clip *cli
 flowtell_status flowtell_stream_finish(flowtell_stream *stream, const char *failure) {
     return on_stream(stream, [&](flowtell_stream &own) {
         if (!own.video->result()) {
-            own.video->finish(failure == nullptr ? "" : failure);
+            own.video->finish(failure == nullptr ? "" : *failure == '\0' ? "it could not be read on" : failure);
         }
     });
 }

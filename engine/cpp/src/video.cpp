@@ -42,6 +42,9 @@ void Video::require_frame(const flowtell_image &image, double time_s) const {
 
 void Video::push(const flowtell_image &image, double time_s) {
     require_frame(image, time_s);
+    if (!latest_s_) {
+        begun_ = std::chrono::steady_clock::now();
+    }
     const bool is_sized = image.width > 0 && image.height > 0; // flowtell_to_rgb() says what is wrong where it is not
     const RgbView size = {nullptr, is_sized ? image.width : 0, is_sized ? image.height : 0};
     frame_.resize(std::max<size_t>(size.bytes(), 1));
@@ -88,8 +91,10 @@ void Video::finish(const std::string &failure) {
     for (const JudgedClip &clip : judged_) {
         result.pairs_judged += static_cast<int64_t>(clip.pair_logits.size());
     }
-    const std::chrono::duration<double, std::milli> total = std::chrono::steady_clock::now() - begun_;
-    result.total_ms = total.count();
+    if (latest_s_) {
+        const std::chrono::duration<double, std::milli> total = std::chrono::steady_clock::now() - begun_;
+        result.total_ms = total.count();
+    }
     result_ = std::move(result);
     previous_.clear();
     is_lost_ = false;

@@ -56,7 +56,7 @@ class Video {
     std::vector<JudgedClip> judged_;
     std::optional<VideoResult> result_;
     double detector_ms_ = 0.0;
-    std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+    std::chrono::steady_clock::time_point begun_; // with the first frame
     bool is_lost_ = false;
 };
 

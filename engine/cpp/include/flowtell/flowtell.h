@@ -213,9 +213,10 @@ FLOWTELL_API void flowtell_stream_close(flowtell_stream *stream);
  * skipped. What became complete by it is judged before the call returns: most calls are quick, one in T takes as long
  * as judging a clip of each face. The first push after flowtell_stream_finish() begins a new video.
  *
- * Returns FLOWTELL_INVALID_ARGUMENT or FLOWTELL_UNSUPPORTED_FORMAT, and then the frame was not taken and the next may
- * follow; FLOWTELL_PROVIDER_ERROR or FLOWTELL_BUNDLE_ERROR where a graph fails, or FLOWTELL_OUT_OF_MEMORY, and then the
- * stream has lost its place: every later call fails with that status, but for flowtell_stream_close(). */
+ * Returns FLOWTELL_INVALID_ARGUMENT or FLOWTELL_UNSUPPORTED_FORMAT, and then the frame was not taken, a finished video
+ * is as it was and the next frame may follow; FLOWTELL_PROVIDER_ERROR or FLOWTELL_BUNDLE_ERROR where a graph fails, and
+ * then the stream has lost its place: every later call fails with that status, but for flowtell_stream_close().
+ * FLOWTELL_OUT_OF_MEMORY is one or the other: where there was no memory for the frame itself, the next may follow. */
 FLOWTELL_API flowtell_status flowtell_stream_push(flowtell_stream *stream, const flowtell_image *image, double time_s);
 
 /* A judged face clip: consecutive frames of one face, all cropped with one box. */
@@ -237,8 +238,8 @@ typedef struct flowtell_clip {
 FLOWTELL_API flowtell_status flowtell_stream_next(flowtell_stream *stream, flowtell_clip *clip);
 
 /* End the video: close and judge the clips that are still growing. Afterwards flowtell_stream_next() gives out the last
- * clips, and the result can be read until the next push. `failure` is NULL where the video ended, or else one sentence
- * that says why it could not be read on: the state is then FLOWTELL_TRUNCATED, or FLOWTELL_UNDECODABLE without a frame.
+ * clips, and the result can be read until the next push. `failure` is NULL where the video ended, or else one sentence,
+ * maybe empty, that says why it could not be read on: the state is then FLOWTELL_TRUNCATED, or FLOWTELL_UNDECODABLE without a frame.
  * A second call does nothing. Errors as for flowtell_stream_push(). */
 FLOWTELL_API flowtell_status flowtell_stream_finish(flowtell_stream *stream, const char *failure);
 

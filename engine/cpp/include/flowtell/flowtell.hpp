@@ -131,13 +131,20 @@ class Detector {
     // Judges uint8 [clip_count, frames_per_clip, S, S, 3] RGB.
     Scores score_clips(View<const std::uint8_t> clips, std::int32_t clip_count, std::int32_t frames_per_clip,
                        bool with_flow = false) const {
-        if (clip_count < 1 || frames_per_clip < 2) {
+        const auto whole_side = static_cast<std::size_t>(describe().crop_size);
+        const std::size_t frame_bytes = whole_side * whole_side * 3;
+        const bool is_counted = clip_count >= 1 && frames_per_clip >= 2;
+        const std::size_t clip_bytes = is_counted ? static_cast<std::size_t>(frames_per_clip) * frame_bytes : 1;
+        if (!is_counted || clips.size() / clip_bytes != static_cast<std::size_t>(clip_count)) {
+            // the library says what is wrong, before there are places for what it would give
+            float place = 0.0F;
+            const flowtell_scores places = {sizeof places, &place, nullptr, nullptr, nullptr};
             require(
-                flowtell_score_clips(handle_.get(), clips.data(), clips.size(), clip_count, frames_per_clip, nullptr));
+                flowtell_score_clips(handle_.get(), clips.data(), clips.size(), clip_count, frames_per_clip, &places));
         }
         const auto count = static_cast<std::size_t>(clip_count);
         const auto pairs = static_cast<std::size_t>(frames_per_clip - 1);
-        const auto side = static_cast<std::size_t>(describe().crop_size / 4);
+        const std::size_t side = whole_side / 4;
         Scores scores = {std::vector<float>(count), std::vector<float>(count * pairs), std::vector<double>(count),
                          std::vector<float>(with_flow ? count * pairs * side * side * 2 : 0)};
         const flowtell_scores places = {sizeof places, scores.clip_logits.data(), scores.pair_logits.data(),
