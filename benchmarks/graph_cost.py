@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowtell._onnxruntime import load_onnxruntime
+
 __all__ = ["Cost", "graph_cost"]
 
 _FLOAT_BYTES = 4
@@ -32,7 +34,7 @@ def graph_cost(graph, inputs):
         graph: bytes of an ONNX file.
         inputs: dict of input name to array.
     """
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()

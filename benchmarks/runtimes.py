@@ -1,5 +1,7 @@
 """Opens graphs in the runtimes that contenders use, on so many threads as they are given."""
 
+from flowtell._onnxruntime import load_onnxruntime
+
 __all__ = ["onnxruntime_session", "openvino_model"]
 
 
@@ -10,8 +12,7 @@ def onnxruntime_session(graph, threads):
         graph: bytes of an ONNX file.
         threads: of one call.
     """
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

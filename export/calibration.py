@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from flowtell import InputError
-from flowtell._onnxruntime import forbid_saturation
+from flowtell._onnxruntime import forbid_saturation, load_onnxruntime
 from flowtell.export.passes.quantise import INT8_MAX
 
 __all__ = ["activation_scales", "session_of", "with_outputs"]
@@ -57,8 +57,9 @@ def with_outputs(model: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelPro
     return copy
 
 
-def session_of(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
+def session_of(model: onnx.ModelProto | bytes) -> Any:
     """Open a graph, or the bytes of its file, as the engine does: CPU, one thread, no saturation."""
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

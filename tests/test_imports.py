@@ -85,6 +85,15 @@ def test_the_engine_imports_nothing_but_numpy_av_and_onnxruntime():
     assert {"numpy", "av"} <= seen
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_onnxruntime_is_loaded_where_it_is_told_to_report_nothing(part):
+    folder, package, _ = PARTS[part]
+    for path in files_of(part):
+        below = path.relative_to(ROOT / folder).parent.parts
+        for module in imported_modules(path, ".".join([package, *below])):
+            assert module.split(".")[0] != "onnxruntime", f"{path} does not use load_onnxruntime()"
+
+
 def test_export_imports_only_the_models_of_training():
     for path in files_of("export"):
         for module in imported_modules(path, "flowtell.export"):

@@ -86,7 +86,7 @@ class OnnxRuntimeRunner:
         settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         settings.log_severity_level = _ORT_WARNING
-        # left to itself it takes bytes that begin as its own format for that, which the loader has not looked into
+        # left to itself it takes bytes that begin as its own format for that, which no loader looked into
         settings.add_session_config_entry("session.load_model_format", "ONNX")
         forbid_saturation(settings)
         try:

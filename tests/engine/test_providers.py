@@ -238,6 +238,18 @@ def test_onnxruntime_reports_nothing_to_anyone(tiny_bundle, own_cache):
     assert list(own_cache.parent.iterdir()) == []
 
 
+def test_bytes_in_onnxruntime_s_own_format_are_refused(tiny_bundle, tmp_path):
+    """The loader looks into ONNX alone: what ONNX Runtime would read as something else it must not run."""
+    settings = onnxruntime.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "crop.ort")
+    settings.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(tiny_bundle / "crop.onnx", settings, providers=["CPUExecutionProvider"])
+    data = (tmp_path / "crop.ort").read_bytes()
+    assert data[4:8] == b"ORTM"
+    with pytest.raises(ProviderError, match=r"cannot load 'crop\.onnx'"):
+        OnnxRuntimeRunner(data, "crop.onnx", "CPUExecutionProvider")
+
+
 WITHOUT = """
 import sys
 class Absent:
