@@ -9,7 +9,7 @@ from flowtell.training.metrics import (
     fit_temperature,
 )
 
-__all__ = ["detector_figures"]
+__all__ = ["detector_figures", "highest_face_figures"]
 
 
 def detector_figures(videos, clip_logits, folds, aside=()):
@@ -59,6 +59,35 @@ def detector_figures(videos, clip_logits, folds, aside=()):
             for v, s in zip(kept, scores, strict=True)
         ],
     }
+
+
+def highest_face_figures(videos, clip_logits, tracks, folds, aside=()):
+    """Return how well files are ranked as the engine scores them: by the highest of their deciding faces.
+
+    Every clip of a prepared set is of a face that decides. A person who comes back after a cut is a new face,
+    so that a file of many shots has more chances to look fake than one of a single shot.
+
+    Args:
+        videos: as in `detector_figures`.
+        clip_logits: as in `detector_figures`.
+        tracks: video number to the face that each of its clips is of.
+        folds: as in `detector_figures`.
+        aside: as in `detector_figures`.
+
+    Returns:
+        what `ranking_figures` returns, of scores whose temperature is that of the other folds.
+    """
+    judged = np.asarray(sorted(clip_logits))
+    truth = np.asarray([videos[i].label for i in judged])
+    fold = np.asarray(folds)[judged]
+    scores = np.zeros(len(judged))
+    for k in np.unique(fold):
+        others = fold != k
+        temperature, _ = _operating_point(judged[others], truth[others], clip_logits)
+        for row in np.flatnonzero(fold == k):
+            logits, faces = np.asarray(clip_logits[judged[row]]), np.asarray(tracks[judged[row]])
+            scores[row] = max(_file_score(logits[faces == face], temperature) for face in np.unique(faces))
+    return ranking_figures([videos[i] for i in judged], scores, aside)
 
 
 def _accuracy_by_method(videos, right):

@@ -24,7 +24,7 @@ from flowtell.training.linear_head import set_linear_head
 from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos, held_out_logits
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
-from flowtell.training.quality import detector_figures
+from flowtell.training.quality import detector_figures, highest_face_figures
 from flowtell.training.run_folder import write_json
 from flowtell.training.settings import ClassifierSettings, FlowSettings, settings_dict
 from flowtell.training.stored_flow import write_stored_flow
@@ -249,11 +249,14 @@ def cross_validate(recipe, folder, imagenet_path):
         imagenet_path: VGG16's weights.
 
     Returns:
-        what `detector_figures` returns.
+        what `detector_figures` returns, and `by_highest_face`: what `highest_face_figures` does.
     """
     prepared, _, features = clip_feature_sets(recipe, folder, imagenet_path)
-    logits, _ = held_out_logits(features, prepared.videos, recipe.penalties)
-    return detector_figures(prepared.videos, logits, identity_groups(prepared.videos), recipe.aside)
+    videos, folds = prepared.videos, identity_groups(prepared.videos)
+    logits, _ = held_out_logits(features, videos, recipe.penalties)
+    tracks = {p: [clip["track"] for clip in prepared.entry(p)["clips"]] for p in logits}
+    by_face = highest_face_figures(videos, logits, tracks, folds, recipe.aside)
+    return detector_figures(videos, logits, folds, recipe.aside) | {"by_highest_face": by_face}
 
 
 def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_videos import VIDEOS, video
 
-from flowtell.training.quality import detector_figures
+from flowtell.training.quality import detector_figures, highest_face_figures
 
 FOLDS = [0, 0, 0, 0, 1, 1, 1, 1]
 
@@ -43,6 +43,16 @@ def test_a_fold_is_calibrated_by_the_others():
     before, after = ({s["file"]: s["score"] for s in f["scores"]} for f in (figures, changed))
     assert before["183.mp4"] != after["183.mp4"]
     assert before["id26_0007.mp4"] == after["id26_0007.mp4"]
+
+
+def test_a_file_s_score_is_that_of_its_highest_face():
+    logits = {0: [-2.0, 3.0, -2.0], 1: [1.0], 2: [2.0, 2.0]}
+    one_face = highest_face_figures(VIDEOS, logits, {0: [0, 0, 0], 1: [0], 2: [0, 0]}, [0] * 8)
+    # The original 0 has the mean -1/3 as one face, and 3 as its highest of three.
+    two_faces = highest_face_figures(VIDEOS, logits, {0: [0, 1, 0], 1: [0], 2: [0, 1]}, [0] * 8)
+    labels = [VIDEOS[i].label for i in logits]
+    assert labels == [0, 0, 1]
+    assert (one_face["auc"]["value"], two_faces["auc"]["value"]) == (1.0, 0.5)
 
 
 def test_videos_without_clips_are_left_out_and_equal_names_kept():
