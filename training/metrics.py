@@ -116,9 +116,16 @@ def rate_upper_bound(events, count, level=0.95):
     low, high = events / count, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        seen = sum(math.comb(count, k) * middle**k * (1 - middle) ** (count - k) for k in range(events + 1))
+        seen = sum(_binomial(k, count, middle) for k in range(events + 1))
         low, high = (middle, high) if seen > 1 - level else (low, middle)
     return high
+
+
+def _binomial(events, count, rate):
+    """Return how likely exactly `events` in `count` trials are at a rate in (0, 1)."""
+    # by logarithms: of thousands of trials the coefficient is larger than any float
+    ways = math.lgamma(count + 1) - math.lgamma(events + 1) - math.lgamma(count - events + 1)
+    return math.exp(ways + events * math.log(rate) + (count - events) * math.log1p(-rate))
 
 
 def reliability(probabilities, labels, bins=10):
