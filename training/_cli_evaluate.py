@@ -3,11 +3,13 @@
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from flowtell import Bundle, InputError
 from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation import bundle_scorer, detector_report, judge_set, keras_scorer
+from flowtell.training.evaluation_plots import plot_report, require_matplotlib
 from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
@@ -34,14 +36,44 @@ def main(argv):
     if arguments.part is not None and arguments.split is None:
         raise InputError("--part is a part of a split: name its file with --split")
     arguments.part = (arguments.part or DEFAULT_PART) if arguments.split else "all"
+    draws = arguments.data is not None and not arguments.no_plots
+    if draws:
+        # Said before hours of judging, not after; so is whether there is a place for what they give.
+        require_matplotlib()
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder '{arguments.out}' cannot be made: {error.strerror}") from error
-    report = _flow_report(arguments) if arguments.data is None else _detector_report(arguments)
-    write_json(arguments.out / REPORT_NAME, report)
-    print(f"all figures are in {arguments.out / REPORT_NAME}")
+    _require_writable(arguments.out)
+    path = arguments.out / REPORT_NAME
+    if arguments.data is None:
+        write_json(path, _flow_report(arguments))
+    else:
+        report = _evaluate_detector(arguments, path)
+    print(f"all figures are in {path}")
+    if draws:
+        _draw(report, arguments.out)
     return 0
+
+
+def _require_writable(folder):
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written to the folder '{folder}': {error.strerror}; name another, or give it "
+            "room and rights"
+        ) from error
+
+
+def _draw(report, folder):
+    try:
+        plot_report(report, folder)
+    except OSError as error:
+        raise InputError(
+            f"the pictures cannot be written to '{folder}': {error.strerror}; say --no-plots, or make room"
+        ) from error
 
 
 def _flow_report(arguments):
@@ -52,7 +84,8 @@ def _flow_report(arguments):
     return {"model": arguments.model.name, "flow": errors}
 
 
-def _detector_report(arguments):
+def _evaluate_detector(arguments, path):
+    """Judge, write the report to `path`, calibrate where that is asked for, and return the report."""
     is_bundle = (arguments.model / "manifest.json").is_file()
     if arguments.calibrate and is_bundle:
         raise InputError("a bundle is not changed: calibrate the model folder and export it again")
@@ -65,6 +98,8 @@ def _detector_report(arguments):
         models, facts = read_models(arguments.model)
         score = keras_scorer(models)
         threshold = facts["thresholds"][0]["fake_probability"]
+        if arguments.calibrate:
+            _require_writable(arguments.model)
     with ItemBar(sys.stderr, arguments.model.name, len(positions)) as bar:
         judged = judge_set(prepared, positions, score, bar)
     report = {
@@ -74,10 +109,7 @@ def _detector_report(arguments):
         "part": arguments.part,
         **detector_report(judged, threshold),
     }
-    if not arguments.no_plots:
-        from flowtell.training.evaluation_plots import plot_report
-
-        plot_report(report, arguments.out)
+    write_json(path, report)
     print("\n".join(_table(report)))
     if arguments.calibrate:
         # What is fitted was found on logits that the old temperature had divided already.

@@ -1,0 +1,56 @@
+"""`flowtell evaluate`: what it asks for before it judges, and what it leaves behind."""
+
+import json
+import sys
+
+import pytest
+
+from flowtell.__main__ import main
+from flowtell.training.models import ClassifierConfig, JoinSettings, TrainedModels
+from flowtell.training.models.model_folder import PAPERS, write_models
+
+SIDE_PX = 64
+
+
+def write_model(folder, crop_size):
+    """Write a model folder with fresh weights, which is judged by like any other."""
+    classifier = ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4)
+    models = TrainedModels.build("tiny", classifier, JoinSettings("uv", crop_size))
+    facts = {"thresholds": [{"fake_probability": 0.5, "operating_point": "none"}]}
+    write_models(folder, models, facts, dict.fromkeys(PAPERS, "For tests.\n"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("fresh") / "model", SIDE_PX)
+
+
+def error_of(arguments, capsys):
+    """Return the one line that wrong usage ends with."""
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_matplotlib_is_asked_for_before_anything_is_judged(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    arguments = [tmp_path, "--data", tmp_path, "--out", tmp_path / "out"]
+    assert "pictures need matplotlib" in error_of(arguments, capsys)
+    assert "holds no finished prepared set" in error_of([*arguments, "--no-plots"], capsys)
+    # a flow network's figures come without pictures
+    arguments = [tmp_path, "--flow-pairs", tmp_path, "--out", tmp_path / "out"]
+    assert "there is no flow network" in error_of(arguments, capsys)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a folder that root cannot write to")
+def test_a_folder_that_nothing_can_be_written_to_is_refused_before_judging(tmp_path, capsys):
+    error = error_of([tmp_path, "--data", tmp_path, "--out", "/proc/self"], capsys)
+    assert "nothing can be written to the folder '/proc/self': " in error
+
+
+def test_the_report_is_there_whatever_becomes_of_the_pictures(model, made_set, tmp_path, capsys):
+    (tmp_path / "roc.png" / "in the way").mkdir(parents=True)
+    arguments = [model, "--data", made_set.prepared.folder, "--out", tmp_path]
+    assert f"the pictures cannot be written to '{tmp_path}': " in error_of(arguments, capsys)
+    assert json.loads((tmp_path / "evaluation.json").read_text("utf-8"))["file"]["count"] == 12
