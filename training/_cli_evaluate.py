@@ -92,10 +92,13 @@ def _evaluate_detector(arguments, path):
     prepared = PreparedSet.open(arguments.data)
     positions = _positions(arguments, prepared)
     if is_bundle:
+        manifest = Bundle.open(arguments.model).manifest
+        _require_crop_size(prepared, manifest.crop_size)
         score = bundle_scorer(arguments.model)
-        threshold = Bundle.open(arguments.model).manifest.thresholds[0].fake_probability
+        threshold = manifest.thresholds[0].fake_probability
     else:
         models, facts = read_models(arguments.model)
+        _require_crop_size(prepared, models.settings.crop_size)
         score = keras_scorer(models)
         threshold = facts["thresholds"][0]["fake_probability"]
         if arguments.calibrate:
@@ -117,6 +120,14 @@ def _evaluate_detector(arguments, path):
         update_facts(arguments.model, temperature, report["manifest"]["thresholds"])
         print(f"calibrated {arguments.model}: temperature {temperature:.3f}")
     return report
+
+
+def _require_crop_size(prepared, side_px):
+    if prepared.crop_size != side_px:
+        raise InputError(
+            f"the crops in '{prepared.folder}' are of {prepared.crop_size} px and this model's are of "
+            f"{side_px} px: prepare the videos again with --bundle and a bundle of that size"
+        )
 
 
 def _positions(arguments, prepared):

@@ -57,10 +57,16 @@ def bundle_scorer(bundle):
 
 
 def keras_scorer(models: TrainedModels):
-    """Return the same function as `bundle_scorer`, run by Keras, a clip a batch."""
-    detector = models.detector()
+    """Return the same function as `bundle_scorer`, run by Keras, a clip a batch.
+
+    It raises InputError, as the engine does, for clips of another size than the models are of: the fused
+    model would cut their rows anew and judge stripes.
+    """
+    detector, side = models.detector(), models.settings.crop_size
 
     def score(clips):
+        if clips.shape[2:] != (side, side, 3):
+            raise InputError(f"clips must be [N, T + 1, {side}, {side}, 3], not {list(clips.shape)}")
         found = [detector.predict_on_batch(clip[None]) for clip in clips]
         return tuple(np.concatenate([f[name] for f in found]) for name in ("clip_logit", "pair_logits"))
 

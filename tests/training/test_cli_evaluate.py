@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from flowtell import InputError, default_bundle_path
 from flowtell.__main__ import main
+from flowtell.training.evaluation import keras_scorer
 from flowtell.training.models import ClassifierConfig, JoinSettings, TrainedModels
-from flowtell.training.models.model_folder import PAPERS, write_models
+from flowtell.training.models.model_folder import PAPERS, read_models, write_models
 
 SIDE_PX = 64
 
@@ -54,3 +56,13 @@ def test_the_report_is_there_whatever_becomes_of_the_pictures(model, made_set, t
     arguments = [model, "--data", made_set.prepared.folder, "--out", tmp_path]
     assert f"the pictures cannot be written to '{tmp_path}': " in error_of(arguments, capsys)
     assert json.loads((tmp_path / "evaluation.json").read_text("utf-8"))["file"]["count"] == 12
+
+
+def test_crops_of_another_size_are_refused(made_set, tmp_path, capsys):
+    data = made_set.prepared.folder
+    larger = write_model(tmp_path / "model", 2 * SIDE_PX)
+    for folder, side_px in ((larger, 2 * SIDE_PX), (default_bundle_path(), 256)):
+        error = error_of([folder, "--data", data, "--out", tmp_path / "out", "--no-plots"], capsys)
+        assert f"the crops in '{data}' are of 64 px and this model's are of {side_px} px: prepare" in error
+    with pytest.raises(InputError, match=r"must be \[N, T \+ 1, 128, 128, 3\], not \[2, 5, 64, 64, 3\]"):
+        keras_scorer(read_models(larger)[0])(made_set.prepared.clips(0))
