@@ -6,6 +6,7 @@ import numpy as np
 
 import flowtell
 from flowtell import InputError
+from flowtell._verdict import deciding_tracks
 from flowtell.training.labels import LabelledVideo, identity_groups
 from flowtell.training.metrics import (
     auc,
@@ -34,11 +35,13 @@ class JudgedVideo:
         video: the `LabelledVideo`.
         clip_logits: float `[N]`, temperature applied.
         pair_logits: float `[N, T]`, the same.
+        tracks: int `[N]`, the face that each clip is of.
     """
 
     video: LabelledVideo
     clip_logits: np.ndarray
     pair_logits: np.ndarray
+    tracks: np.ndarray
 
 
 def bundle_scorer(bundle):
@@ -91,7 +94,8 @@ def judge_set(prepared, positions, score, progress=None):
     judged = []
     for number, position in enumerate(positions, start=1):
         clip_logits, pair_logits = score(prepared.clips(position))
-        judged.append(JudgedVideo(prepared.videos[position], clip_logits, pair_logits))
+        tracks = np.asarray([clip["track"] for clip in prepared.entry(position)["clips"]])
+        judged.append(JudgedVideo(prepared.videos[position], clip_logits, pair_logits, tracks))
         if progress is not None:
             progress(number)
     return judged
@@ -99,6 +103,10 @@ def judge_set(prepared, positions, score, progress=None):
 
 def detector_report(judged, threshold=0.5, draws=1000):
     """Return every figure of a detector, as JSON can hold it.
+
+    A file's probability is the engine's: the mean over a face's clips, and the highest of the faces that
+    decide. A prepared set holds full clips of faces in the foreground alone, so every face in it decides;
+    in the engine one that is mostly in the background does not.
 
     Intervals hold 95 % of a bootstrap that draws groups of people: files of one person are not independent.
 
@@ -206,7 +214,10 @@ def _point(threshold, name, scores, labels):
 
 
 def _file_probability(judged, temperature=1.0):
-    return float(np.mean(_sigmoid(judged.clip_logits / temperature)))
+    probabilities = _sigmoid(judged.clip_logits / temperature)
+    pairs = judged.pair_logits.shape[1]
+    deciding = deciding_tracks(((track, False, pairs) for track in judged.tracks.tolist()), pairs)
+    return max(float(np.mean(probabilities[judged.tracks == track])) for track in deciding)
 
 
 def _level(logits, labels, people, threshold, draws):

@@ -1,20 +1,23 @@
 """The figures of an evaluation, against what can be worked out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flowtell import InputError
-from flowtell.training.evaluation import JudgedVideo, detector_report, operating_points
+from flowtell import ClipResult, InputError
+from flowtell._verdict import JudgedClip, faces_from_clips, file_probability, sigmoid
+from flowtell.training.evaluation import JudgedVideo, detector_report, judge_set, operating_points
 from flowtell.training.labels import LabelledVideo
 from flowtell.training.metrics import rate_upper_bound, reliability, roc_curve, threshold_at_rate
 
 
-def judged(logits, label, person, method="x", compression="c23"):
+def judged(logits, label, person, method="x", compression="c23", tracks=None):
     video = LabelledVideo(Path(f"{person}{label}.mp4"), label, frozenset([person]), method, compression)
     clips = np.asarray(logits, np.float32)
-    return JudgedVideo(video, clips, np.repeat(clips[:, None], 4, axis=1))
+    of_face = np.zeros(len(clips), int) if tracks is None else np.asarray(tracks)
+    return JudgedVideo(video, clips, np.repeat(clips[:, None], 4, axis=1), of_face)
 
 
 @pytest.fixture
@@ -45,6 +48,37 @@ def test_figures_of_each_level(judgements):
         "fake called fake": 5,
     }
     assert len(report["files"]) == 11
+
+
+def test_a_file_scores_as_the_engine_scores_it(judgements):
+    # the second face is fake, and half as often in view
+    logits, tracks = [-3.0, 2.0, -2.0, -3.0, 4.0, -2.5], [0, 1, 0, 0, 1, 0]
+    two_faces = judged(logits, 1, "two", "swap", tracks=tracks)
+    report = detector_report([*judgements, two_faces], draws=2)
+    score = report["files"][-1]["fake_probability"]
+    assert score == pytest.approx((sigmoid(2.0) + sigmoid(4.0)) / 2)
+    clips = [
+        JudgedClip(track, False, ClipResult(k, k + 0.2, (0, 0, 64, 64), logit, (logit,) * 4), 0.0)
+        for k, (track, logit) in enumerate(zip(tracks, logits, strict=True))
+    ]
+    assert score == pytest.approx(file_probability(faces_from_clips(clips, 4)))
+    assert report["confusion"]["fake called fake"] == 6
+
+
+def test_operating_points_are_those_of_the_faces_that_decide():
+    fakes = [judged([9.0, -9.0, -9.0], 1, f"f{k}", tracks=[1, 0, 0]) for k in range(4)]
+    _, points = operating_points([*fakes, *(judged([0.0, -1.0], 0, f"r{k}") for k in range(4))])
+    assert points[0]["operating_point"].endswith("4 of 4 fakes")
+
+
+def test_the_index_says_which_face_a_clip_is_of(made_set):
+    prepared = made_set.prepared
+    entry = prepared.index["videos"][3]
+    moved = entry | {"clips": [clip | {"track": 5 + k} for k, clip in enumerate(entry["clips"])]}
+    videos = [moved if number == 3 else video for number, video in enumerate(prepared.index["videos"])]
+    two_faces = replace(prepared, index=prepared.index | {"videos": videos})
+    (found,) = judge_set(two_faces, [3], lambda clips: (np.zeros(len(clips)), np.zeros((len(clips), 4))))
+    assert found.tracks.tolist() == [5, 6]
 
 
 def test_one_class_is_one_sentence(judgements):
