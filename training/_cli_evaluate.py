@@ -35,6 +35,8 @@ def main(argv):
         raise InputError("--flow-pairs measures a flow network: --calibrate and --split say nothing of it")
     if arguments.part is not None and arguments.split is None:
         raise InputError("--part is a part of a split: name its file with --split")
+    if arguments.calibrate and arguments.split is not None:
+        _require_part_to_fit(arguments.part)
     arguments.part = (arguments.part or DEFAULT_PART) if arguments.split else "all"
     draws = arguments.data is not None and not arguments.no_plots
     if draws:
@@ -54,6 +56,16 @@ def main(argv):
     if draws:
         _draw(report, arguments.out)
     return 0
+
+
+def _require_part_to_fit(part):
+    if part is None:
+        raise InputError("--calibrate fits to one part of a split: say which, as with --part validation")
+    if part == DEFAULT_PART:
+        raise InputError(
+            f"--calibrate would fit to the part {part}, on which the model is to be measured: take "
+            "--part validation"
+        )
 
 
 def _require_writable(folder):
@@ -112,6 +124,11 @@ def _evaluate_detector(arguments, path):
         "part": arguments.part,
         **detector_report(judged, threshold),
     }
+    if arguments.calibrate:
+        report["calibrated"] = (
+            f"calibrated on what it judged ({arguments.part} of the set): at this temperature and these "
+            "thresholds its figures would be too good; measure them on other people"
+        )
     write_json(path, report)
     print("\n".join(_table(report)))
     if arguments.calibrate:
@@ -156,6 +173,8 @@ def _table(report):
         for name, row in report[kind].items():
             value = "one class only" if row["auc"] is None else f"AUC {row['auc']:.3f}"
             yield f"{kind.replace('_', ' ')}: {name}: {value} over {row['files']} files"
+    if "calibrated" in report:
+        yield report["calibrated"]
     yield f"temperature that would calibrate it: {report['manifest']['temperature']:.3f}"
     for point in report["manifest"]["thresholds"]:
         yield f"  {point['fake_probability']:.4f}  {point['operating_point']}"
@@ -184,6 +203,10 @@ def _parser():
     add("--part", choices=PARTS, help=f"of the split; default: {DEFAULT_PART}")
     add("--flow-pairs", type=Path, metavar="DIR", help="folders of frame10.png, frame11.png, flow10.flo")
     add("--out", type=Path, required=True, metavar="DIR", help=f"where {REPORT_NAME} and the pictures go")
-    add("--calibrate", action="store_true", help="write temperature and thresholds into the model folder")
+    add(
+        "--calibrate",
+        action="store_true",
+        help="write temperature and thresholds into the model folder; of a split, name a --part for it",
+    )
     add("--no-plots", action="store_true", help="draw no pictures")
     return parser

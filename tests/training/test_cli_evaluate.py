@@ -66,3 +66,26 @@ def test_crops_of_another_size_are_refused(made_set, tmp_path, capsys):
         assert f"the crops in '{data}' are of 64 px and this model's are of {side_px} px: prepare" in error
     with pytest.raises(InputError, match=r"must be \[N, T \+ 1, 128, 128, 3\], not \[2, 5, 64, 64, 3\]"):
         keras_scorer(read_models(larger)[0])(made_set.prepared.clips(0))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ([], "--calibrate fits to one part of a split: say which, as with --part validation"),
+        (["--part", "test"], "would fit to the part test, on which the model is to be measured: take --part"),
+    ],
+)
+def test_the_part_that_is_measured_on_is_not_calibrated_on(part, message, tmp_path, capsys):
+    arguments = [tmp_path, "--data", tmp_path, "--split", tmp_path / "split.json", "--out", tmp_path]
+    assert message in error_of([*arguments, "--calibrate", *part], capsys)
+
+
+def test_a_report_says_that_it_was_calibrated_on_what_it_judged(made_set, tmp_path, capsys):
+    folder = write_model(tmp_path / "model", SIDE_PX)
+    arguments = [folder, "--data", made_set.prepared.folder, "--out", tmp_path, "--no-plots"]
+    for option, said in ([], False), (["--calibrate"], True):
+        assert main(["evaluate", *map(str, arguments), *option]) == 0
+        report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
+        assert ("calibrated" in report) == said
+        assert ("calibrated on what it judged (all of the set)" in capsys.readouterr().out) == said
+    assert read_models(folder)[1]["thresholds"] == report["manifest"]["thresholds"]
