@@ -9,7 +9,7 @@ from pathlib import Path
 from flowtell import Bundle, InputError
 from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation import bundle_scorer, detector_report, judge_set, keras_scorer
-from flowtell.training.evaluation_plots import plot_report, require_matplotlib
+from flowtell.training.evaluation_plots import NO_INTERVAL, plot_report, require_matplotlib
 from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
@@ -169,6 +169,8 @@ def _table(report):
         yield f"{name.replace('_', ' '):20}" + "".join(
             _cell(report[k][name]) for k in ("pair", "clip", "file")
         )
+    if report["file"]["auc"]["interval"] is None:
+        yield f"intervals: {NO_INTERVAL}"
     for kind in ("by_method", "by_compression"):
         for name, row in report[kind].items():
             value = "one class only" if row["auc"] is None else f"AUC {row['auc']:.3f}"
@@ -181,6 +183,8 @@ def _table(report):
 
 
 def _cell(figure):
+    if figure["interval"] is None:
+        return f"{figure['value']:.3f} (not known)".rjust(22)
     low, high = figure["interval"]
     return f"{figure['value']:.3f} ({low:.2f} to {high:.2f})".rjust(22)
 

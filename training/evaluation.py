@@ -109,6 +109,7 @@ def detector_report(judged, threshold=0.5, draws=1000):
     in the engine one that is mostly in the background does not.
 
     Intervals hold 95 % of a bootstrap that draws groups of people: files of one person are not independent.
+    They are None where one group has all fakes or all reals.
 
     Args:
         judged: list of `JudgedVideo` of both classes.
@@ -235,8 +236,9 @@ def _figures(scores, labels, people, threshold, draws):
     }
     figures = {"count": len(scores)}
     for name, statistic in statistics.items():
-        interval = bootstrap_interval(statistic, scores, labels, people, draws=draws)
-        figures[name] = {"value": statistic(scores, labels), "interval": list(interval)}
+        low, high = bootstrap_interval(statistic, scores, labels, people, draws=draws)
+        interval = None if low is None else [low, high]
+        figures[name] = {"value": statistic(scores, labels), "interval": interval}
     return figures
 
 

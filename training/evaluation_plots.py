@@ -5,7 +5,10 @@ from pathlib import Path
 from flowtell import InputError
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["plot_curves", "plot_report", "require_matplotlib"]
+__all__ = ["NO_INTERVAL", "plot_curves", "plot_report", "require_matplotlib"]
+
+# Where all fakes, or all reals, are of one group.
+NO_INTERVAL = "not known: one group of people"
 
 
 def plot_report(report, folder):
@@ -66,13 +69,15 @@ def require_matplotlib():
 
 def _roc(axes, report):
     curve, figures = report["roc"], report["file"]["auc"]
-    low, high = figures["interval"]
+    interval = f"interval\n{NO_INTERVAL}"
+    if figures["interval"] is not None:
+        interval = "{:.2f} to {:.2f}".format(*figures["interval"])
     axes.step([0, *curve["false_positive_rate"]], [0, *curve["true_positive_rate"]], where="post")
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.set(
         xlabel="originals called fake",
         ylabel="fakes called fake",
-        title=f"{report['file']['count']} files: AUC {figures['value']:.2f} ({low:.2f} to {high:.2f})",
+        title=f"{report['file']['count']} files: AUC {figures['value']:.2f} ({interval})",
         aspect="equal",
     )
 

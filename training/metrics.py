@@ -39,7 +39,7 @@ def auc(scores, labels):
 
 
 def auc_interval(scores, labels, groups=None, level=0.95, draws=2000, seed=0):
-    """Return (low, high) of a percentile bootstrap of the AUC; arguments as for `bootstrap_interval`."""
+    """Return (low, high) of a percentile bootstrap of the AUC; all else as for `bootstrap_interval`."""
     return bootstrap_interval(auc, scores, labels, groups, level, draws, seed)
 
 
@@ -55,9 +55,21 @@ def bootstrap_interval(statistic, scores, labels, groups=None, level=0.95, draws
         level: of the interval.
         draws: resamples; those with one class only are drawn again.
         seed: of the resampling.
+
+    Returns:
+        (low, high); (None, None) where fewer than two groups hold a class: one says nothing of how much
+        another would differ.
+
+    Raises:
+        ValueError: unless both classes are there.
     """
     scores, labels = np.asarray(scores, float), np.asarray(labels)
     groups = np.arange(len(scores)) if groups is None else np.asarray(groups)
+    holders = [len(np.unique(groups[labels == label])) for label in (0, 1)]
+    if 0 in holders:
+        raise ValueError("an interval needs at least one real and one fake example")
+    if min(holders) < 2:
+        return None, None
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     rng = np.random.default_rng(seed)
     values = []

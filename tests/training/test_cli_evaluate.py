@@ -1,6 +1,7 @@
 """`flowtell evaluate`: what it asks for before it judges, and what it leaves behind."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from flowtell.__main__ import main
 from flowtell.training.evaluation import keras_scorer
 from flowtell.training.models import ClassifierConfig, JoinSettings, TrainedModels
 from flowtell.training.models.model_folder import PAPERS, read_models, write_models
+from flowtell.training.run_folder import write_json
 
 SIDE_PX = 64
 
@@ -89,3 +91,15 @@ def test_a_report_says_that_it_was_calibrated_on_what_it_judged(made_set, tmp_pa
         assert ("calibrated" in report) == said
         assert ("calibrated on what it judged (all of the set)" in capsys.readouterr().out) == said
     assert read_models(folder)[1]["thresholds"] == report["manifest"]["thresholds"]
+
+
+def test_one_group_of_people_has_no_interval(model, made_set, tmp_path, capsys):
+    shutil.copytree(made_set.prepared.folder, tmp_path / "set")
+    index = made_set.prepared.index
+    videos = [video | {"identities": ["one"]} for video in index["videos"]]
+    write_json(tmp_path / "set" / "index.json", index | {"videos": videos})
+    assert main(["evaluate", str(model), "--data", str(tmp_path / "set"), "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
+    assert [report[level]["auc"]["interval"] for level in ("pair", "clip", "file")] == [None] * 3
+    assert "intervals: not known: one group of people\n" in capsys.readouterr().out
+    assert (tmp_path / "roc.png").is_file()
