@@ -155,6 +155,9 @@ def _positions(arguments, prepared):
         if manifest["prepared_sha256"] != prepared.sha256():
             raise InputError(f"'{arguments.split}' splits another prepared set than '{arguments.data}'")
         return [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
+    except InputError:
+        # a ValueError, too, and said already
+        raise
     except OSError as error:
         raise InputError(f"the split '{arguments.split}' cannot be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:

@@ -57,6 +57,9 @@ class PreparedSet:
                 raise InputError(f"'{path}' has format {index['format']!r}; prepare the videos again")
             used = [entry for entry in index["videos"] if entry["clips"]]
             videos = [_labelled(entry) for entry in used]
+        except InputError:
+            # a ValueError, too, and said already
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"'{path}' is no index of a prepared set: {error!r}") from error
         return cls(folder, index, videos, [entry["number"] for entry in used])

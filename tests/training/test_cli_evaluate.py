@@ -103,3 +103,18 @@ def test_one_group_of_people_has_no_interval(model, made_set, tmp_path, capsys):
     assert [report[level]["auc"]["interval"] for level in ("pair", "clip", "file")] == [None] * 3
     assert "intervals: not known: one group of people\n" in capsys.readouterr().out
     assert (tmp_path / "roc.png").is_file()
+
+
+def test_what_is_wrong_with_a_split_or_an_index_is_said_once(model, made_set, tmp_path, capsys):
+    data, split = made_set.prepared.folder, tmp_path / "split.json"
+    write_json(split, {"prepared_sha256": "0" * 64, "parts": {}})
+    arguments = ["--split", split, "--out", tmp_path, "--no-plots"]
+    said = f"flowtell: '{split}' splits another prepared set than '{data}'"
+    assert error_of([model, "--data", data, *arguments], capsys) == said
+    write_json(split, {"prepared_sha256": made_set.prepared.sha256(), "parts": {}})
+    said = f"flowtell: '{split}' is no split that flowtell train wrote: KeyError('test')"
+    assert error_of([model, "--data", data, *arguments], capsys) == said
+    index = tmp_path / "index.json"
+    write_json(index, made_set.prepared.index | {"format": 2})
+    said = f"flowtell: '{index}' has format 2; prepare the videos again"
+    assert error_of([model, "--data", tmp_path, *arguments], capsys) == said
