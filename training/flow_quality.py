@@ -65,12 +65,12 @@ def middlebury_errors(step, folder):
         folder: of the pairs' folders.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or a file of a pair is missing, unreadable or of another size.
     """
     errors = {}
     for truth_path in sorted(Path(folder).glob("*/flow10.flo")):
-        images = [cv2.imread(str(truth_path.with_name(f"frame1{k}.png"))) for k in (0, 1)]
-        truth, known = read_flo(truth_path)
+        truth, known = _truth(truth_path)
+        images = [_frame(truth_path.with_name(f"frame1{k}.png"), truth) for k in (0, 1)]
         flow = flow_of_any_size(step, *(i[..., ::-1] for i in images))
         errors[truth_path.parent.name] = {
             "epe": epe(flow, truth, known),
@@ -79,6 +79,27 @@ def middlebury_errors(step, folder):
     if not errors:
         raise InputError(f"there is no */flow10.flo in '{folder}'")
     return errors
+
+
+def _truth(path):
+    try:
+        truth, known = read_flo(path)
+    except ValueError as error:
+        raise InputError(f"in '{path.parent}' {error}: get the pair again") from error
+    if not known.any():
+        raise InputError(f"'{path}' knows the flow of no pixel: get the pair again")
+    return truth, known
+
+
+def _frame(path, truth):
+    # asked before, since OpenCV prints a warning of its own
+    image = cv2.imread(str(path)) if path.is_file() else None
+    if image is None:
+        raise InputError(f"there is no picture '{path}', or it cannot be read: get the pair again")
+    if image.shape[:2] != truth.shape[:2]:
+        sizes = " and ".join(f"{a.shape[1]}x{a.shape[0]}" for a in (image, truth))
+        raise InputError(f"'{path}' and its flow10.flo are of {sizes} px: get the pair again")
+    return image
 
 
 def official_distance(step, folder):
