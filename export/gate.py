@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+import keras
 import onnx
+import onnxruntime
 
+import flowtell
 from flowtell import Bundle, FlowtellError
 from flowtell.export.bisect import Difference, first_difference
 from flowtell.export.gate_clips import GateClip
@@ -86,7 +88,8 @@ class Verdict:
             "against": against,
             "provider": "CPUExecutionProvider",
             "cpu": cpu_class(),
-            "versions": {name: version(name) for name in ("flowtell", "keras", "onnxruntime")},
+            # of the modules: the distribution that brings one may have another name, as onnxruntime-gpu
+            "versions": {module.__name__: module.__version__ for module in (flowtell, keras, onnxruntime)},
             "figures": asdict(self.comparison.figures),
             "limits": {name: limit.value for name, limit in self.limits.items()},
         }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
+import keras
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hostile_bundles import add_detector, replace
 from onnx import numpy_helper
@@ -152,6 +155,19 @@ def test_every_precision_is_certified_and_runs(derived):
             continue  # see tests/engine/test_bf16.py
         with flowtell.Detector.open(bundle, precision=precision) as detector:
             assert detector.precision == precision
+
+
+def test_a_certificate_needs_no_metadata_of_a_distribution(tiny_bundle, right, clips, monkeypatch):
+    """ONNX Runtime comes in distributions of several names: onnxruntime, onnxruntime-gpu, -openvino."""
+    verdict = judge_precision(right, Bundle.open(tiny_bundle), "fp32", clips)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", [])  # where metadata would be looked for
+        versions = verdict.certificate("itself")["versions"]
+    assert versions == {
+        "flowtell": flowtell.__version__,
+        "keras": keras.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
 
 
 def test_the_stored_copy_stays_byte_for_byte(derived, tiny_bundle):
