@@ -51,7 +51,8 @@ def write_bundle_folder(
 
     Args:
         folder: where to; absent, empty, or a bundle that is to be replaced.
-        facts: what the manifest says beside the graphs.
+        facts: what the manifest says beside the graphs; of its certificates those are left out whose
+            ``detector_sha256`` is that of no detector in this bundle.
         crop_size: S in px.
         flow_encoding: ``colour_wheel`` or ``uv``.
         weights_storage: short text, how the weights are stored.
@@ -85,6 +86,7 @@ def write_bundle_folder(
                 entries[name][precision] = _file_entry(path)
         for name in PAPERS:
             (scratch / name).write_text(papers[name], encoding="utf-8")
+        detectors = [entry["sha256"] for entry in entries.get("detector", {}).values()]
         manifest = {
             "format": 1,
             "name": facts.name,
@@ -100,7 +102,7 @@ def write_bundle_folder(
             "temperature": temperature,
             "thresholds": [asdict(point) for point in facts.thresholds],
             "training_data": [asdict(source) for source in facts.training_data],
-            "certificates": list(facts.certificates),
+            "certificates": [c for c in facts.certificates if c.get("detector_sha256") in detectors],
         }
         if facts.least_evidence != LeastEvidence():
             manifest["least_evidence"] = asdict(facts.least_evidence)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flowtell import InputError
+from flowtell import Bundle, InputError
 from flowtell.export._bundle_folder import make_folder, require_no_file, require_replaceable
 from flowtell.export._cli_arguments import add_clip_arguments
 from flowtell.export._graph_builder import save
@@ -66,6 +66,7 @@ def main(argv: list[str]) -> int:
         print(f"{arguments.out}: a model folder, for flowtell evaluate and flowtell train")
         return 0
     require_replaceable(arguments.out)
+    _require_nothing_lost(arguments)
     try:
         _export_bundle(arguments, log)
     except GateRefusedError as error:
@@ -76,6 +77,24 @@ def main(argv: list[str]) -> int:
         f"{arguments.out}: {size / 1e6:.1f} MB; compare it with its model: flowtell check {arguments.out} ..."
     )
     return 0
+
+
+def _require_nothing_lost(arguments: argparse.Namespace) -> None:
+    """Refuse to replace a bundle by itself without detectors that were derived from its stored copy.
+
+    Raises:
+        InputError: its stored copy is written anew, and a precision that it holds is not derived again.
+    """
+    source, out = arguments.model, arguments.out
+    if not _is_bundle(source) or _keeps_stored_copy(arguments) or source.resolve() != out.resolve():
+        return
+    held = Bundle.open(source).precisions("detector")
+    lost = [precision for precision in held if precision not in ("fp32", *arguments.precision)]
+    if lost:
+        raise InputError(
+            f"'{out}' would lose its detectors in {', '.join(lost)}, since its stored copy is written anew: "
+            "give another folder, or derive them again with --precision and --clips"
+        )
 
 
 def _export_network(arguments: argparse.Namespace, log: StageLog) -> int:
@@ -107,8 +126,7 @@ def _export_torch(arguments: argparse.Namespace, log: StageLog) -> int:
 def _export_bundle(arguments: argparse.Namespace, log: StageLog) -> None:
     """Write the bundle; with ``--clips`` it is gated, and more precisions are derived from its one copy."""
     source, wanted = arguments.model, (arguments.precision, arguments.clips)
-    stays = _is_bundle(source) and arguments.storage is None and arguments.clips
-    if stays:
+    if _keeps_stored_copy(arguments):
         _derive(source, arguments, log)
         return
     with log.stage("read the models"):
@@ -138,6 +156,10 @@ def _derive(source: Path, arguments: argparse.Namespace, log: StageLog) -> None:
         arguments.pairs,
         log,
     )
+
+
+def _keeps_stored_copy(arguments: argparse.Namespace) -> bool:
+    return _is_bundle(arguments.model) and arguments.storage is None and bool(arguments.clips)
 
 
 def _is_bundle(folder: Path) -> bool:
@@ -173,7 +195,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=DERIVED,
         nargs="+",
         default=[],
-        help="add detectors that compute in these, derived from the stored fp32 copy; needs --clips",
+        help="add detectors that compute in these, derived from the stored fp32 copy; needs --clips. Others "
+        "that a bundle MODEL holds go along, unless --storage has the stored copy written anew",
     )
     add_clip_arguments(parser, _CLIPS_PER_FILE, _PAIRS, required=False)
     parser.add_argument(

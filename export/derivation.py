@@ -12,6 +12,7 @@ from flowtell import Bundle, InputError
 from flowtell.export._bundle_folder import require_replaceable, write_bundle_folder
 from flowtell.export._stages import StageLog
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
+from flowtell.export.bundle_facts import BundleFacts
 from flowtell.export.gate import LimitTable, judge_precision
 from flowtell.export.gate_clips import clips_of_files
 from flowtell.export.limits import LIMITS
@@ -37,13 +38,16 @@ def derive_bundle(
 ) -> None:
     """Write a bundle again with detectors in more precisions, each of which passed the gate.
 
-    The fp32 detector is copied byte for byte. Every precision of the new bundle, fp32 too, is compared with
-    the Keras models on the clips and gets a certificate; nothing is written where one does not pass.
+    The fp32 detector is copied byte for byte, and so are those that the source holds in precisions which are
+    not named. Every detector of the new bundle is compared with the Keras models on the clips and gets a
+    certificate, fp32 too, but for copied ones that the source certifies: they keep theirs. Nothing is written
+    where one does not pass.
 
     Args:
         source: a bundle that this package wrote; may be ``folder``.
         folder: where to; absent, empty, or a bundle that is to be replaced.
-        precisions: any of ``fp16``, ``bf16`` and ``int8``, or none.
+        precisions: any of ``fp16``, ``bf16`` and ``int8``, or none; what the source holds in
+            them is derived anew.
         videos: files, or folders of files, to calibrate and to judge on.
         clips_per_file: at most so many face clips of each video.
         pairs: at most so many frame pairs of each clip.
@@ -66,7 +70,12 @@ def derive_bundle(
     if not clips:
         raise InputError("no face clip was found to compare on: give videos with faces of 64 px and more")
     stored = bundle.read_graph("detector")
-    detectors: dict[str, onnx.ModelProto | bytes] = {"fp32": stored}
+    detectors: dict[str, onnx.ModelProto | bytes] = {
+        held: bundle.read_graph("detector", held)
+        for held in bundle.precisions("detector")
+        if held not in precisions
+    }
+    kept = {held: _certificates(facts, bundle, held) for held in detectors if held != "fp32"}
     for precision in precisions:
         with log.stage(f"derive {precision}"):
             frames = [clip.frames for clip in clips[::_CALIBRATION_STEP]]
@@ -80,16 +89,17 @@ def derive_bundle(
     def gate(new: Bundle) -> list[dict[str, object]]:
         certificates, wanted = [], keras_side(models)
         for precision in detectors:
+            if kept.get(precision):
+                continue
             with log.stage(f"gate {precision}"):
                 verdict = judge_precision(models, new, precision, clips, limits, wanted)
             verdict.require_pass()
             certificates.append(verdict.certificate(_AGAINST))
         return certificates
 
-    kept = tuple(c for c in facts.certificates if c.get("precision") not in detectors)
     write_bundle_folder(
         folder,
-        replace(facts, certificates=kept),
+        replace(facts, certificates=tuple(c for found in kept.values() for c in found)),
         crop_size=bundle.manifest.crop_size,
         flow_encoding=bundle.manifest.flow_encoding,
         weights_storage=bundle.manifest.weights_storage,
@@ -98,3 +108,10 @@ def derive_bundle(
         papers=papers,
         gate=gate,
     )
+
+
+def _certificates(facts: BundleFacts, bundle: Bundle, precision: str) -> list[dict[str, object]]:
+    """Return what a bundle's manifest certifies of the very detector that it holds in a precision."""
+    sha256 = bundle.manifest.graphs["detector"][precision].sha256
+    stated = {"precision": precision, "detector_sha256": sha256}
+    return [c for c in facts.certificates if stated.items() <= c.items()]

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hostile_bundles import add_detector, replace
+from hostile_bundles import add_detector, replace, rewrite
 from onnx import numpy_helper
 from tolerances import TOLERANCES
 
 import flowtell
 from flowtell import Bundle, samples
 from flowtell.__main__ import main
-from flowtell.export.bundle import keras_from_bundle
+from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
 from flowtell.export.derivation import derive_bundle
 from flowtell.export.gate import GateRefusedError, judge_precision
 from flowtell.export.gate_clips import clips_of_files
@@ -172,6 +172,58 @@ def test_a_certificate_needs_no_metadata_of_a_distribution(tiny_bundle, right, c
 
 def test_the_stored_copy_stays_byte_for_byte(derived, tiny_bundle):
     assert (derived / "detector.onnx").read_bytes() == (tiny_bundle / "detector.onnx").read_bytes()
+
+
+def test_a_precision_is_added_to_those_that_are_there(copy):
+    before = Bundle.open(copy).manifest
+    stale = {"precision": "bf16", "detector_sha256": "0" * 64, "of": ["another detector"]}
+    kept = [dict(c) for c in before.certificates if c["precision"] != "bf16"]
+    rewrite(copy, lambda manifest: manifest.update(certificates=[*kept, stale]))
+    derive_bundle(copy, copy, ["int8"], [samples.natural_path()], 1, PAIRS, limits=TINY_LIMITS)
+    after = Bundle.open(copy)
+    after.verify()
+    assert set(after.precisions("detector")) == {"fp32", "fp16", "bf16", "int8"}
+    for precision in ("fp32", "fp16", "bf16"):
+        assert after.manifest.graphs["detector"][precision] == before.graphs["detector"][precision]
+    found = {certificate["precision"]: certificate for certificate in after.manifest.certificates}
+    assert len(after.manifest.certificates) == len(found) == 4
+    for precision, certificate in found.items():
+        assert certificate["detector_sha256"] == after.manifest.graphs["detector"][precision].sha256
+
+
+def test_a_detector_that_is_certified_is_not_judged_again(copy):
+    """What stands in its certificate is kept, which the figures of another gate would not hold."""
+    rewrite(copy, lambda manifest: [c.update(seen=True) for c in manifest["certificates"]])
+    derive_bundle(copy, copy, [], [samples.natural_path()], 1, 1, limits=TINY_LIMITS)
+    seen = {c["precision"]: "seen" in c for c in Bundle.open(copy).manifest.certificates}
+    assert seen == {"fp32": False, "fp16": True, "bf16": True, "int8": True}
+
+
+def test_a_certificate_goes_with_its_detector(derived, tmp_path):
+    facts, papers = facts_from_bundle(derived)
+    assert len(facts.certificates) == 4
+    write_bundle(tmp_path / "again", keras_from_bundle(derived), facts, papers, "float32")
+    assert Bundle.open(tmp_path / "again").manifest.certificates == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ([], "fp16, bf16, int8"),
+        (
+            ["--storage", "float32", "--precision", "int8", "--clips", str(samples.natural_path())],
+            "fp16, bf16",
+        ),
+    ],
+    ids=["plain", "stored otherwise"],
+)
+def test_a_bundle_is_not_replaced_by_itself_with_less(copy, capsys, words, lost):
+    before = Bundle.open(copy).sha256
+    assert main(["export", str(copy), "--out", str(copy.parent / "." / "bundle"), *words]) == 2
+    said = capsys.readouterr().err
+    assert f"would lose its detectors in {lost}, since" in said
+    assert len(said.strip().splitlines()) == 1
+    assert Bundle.open(copy).sha256 == before
 
 
 def test_a_precision_past_its_limits_is_not_written(tiny_bundle, tmp_path, capsys):
