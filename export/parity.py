@@ -6,6 +6,7 @@ row. Both sides are given the same crops, what ``crop.onnx`` cuts: faces are fou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -225,9 +226,13 @@ def _engine_side(bundle: Bundle, precision: str) -> Side:
 
 
 def beyond_limits(figures: Figures, limits: Mapping[str, Limit] = LIMITS["fp32"]) -> list[str]:
-    """Return the names of the figures that exceed their limit (not a number exceeds every limit)."""
+    """Return the names of the figures that exceed their limit; one that is not finite exceeds every limit."""
     values = asdict(figures)
-    return [name for name, limit in limits.items() if not values[name] <= limit.value]
+    return [
+        name
+        for name, limit in limits.items()
+        if not (math.isfinite(values[name]) and values[name] <= limit.value)
+    ]
 
 
 def first_stage_beyond(beyond: Iterable[str]) -> str | None:

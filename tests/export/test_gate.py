@@ -129,6 +129,21 @@ def test_a_planted_fault_is_caught_at_its_stage(tiny_bundle_copy, right, clips, 
         verdict.require_pass()
 
 
+def test_a_clips_own_logit_is_judged_by_more_than_its_verdict(tiny_bundle_copy, right, clips):
+    """What comes after the pairs' logits, an LSTM say, goes wrong where no pair and no verdict does."""
+    model = onnx.load(tiny_bundle_copy / "detector.onnx")
+    made = node_making(model, "clip_logit")
+    made.output[0] = "clip_logit/right"
+    model.graph.node.append(onnx.helper.make_node("Add", ["clip_logit/right", "shift"], ["clip_logit"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.01), "shift"))
+    replace(tiny_bundle_copy, "detector", model.SerializeToString())
+    verdict = judge_precision(right, Bundle.open(tiny_bundle_copy), "fp32", clips)
+    assert verdict.stage == "score"
+    assert verdict.beyond == ["clip_logit"]
+    with pytest.raises(GateRefusedError, match="stage 'score': clip_logit"):
+        verdict.require_pass()
+
+
 def test_one_wrong_scale_is_caught_in_the_classifier(copy, right, clips):
     model = onnx.load(copy / "detector-int8.onnx")
     change(model, "classifier/block3/conv2/kernel/scale", lambda scale: scale * np.float32(2))

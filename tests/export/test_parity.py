@@ -22,7 +22,7 @@ from flowtell.__main__ import main
 from flowtell.export._cli_check import _ROWS
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
 from flowtell.export.gate_clips import clips_of_files
-from flowtell.export.limits import LIMITS
+from flowtell.export.limits import LIMITS, Limit
 from flowtell.export.model_folder import write_model_folder
 from flowtell.export.parity import Figures, beyond_limits, compare
 from flowtell.export.tiny import tiny_models
@@ -100,7 +100,11 @@ def test_limits_are_inclusive_and_not_a_number_exceeds_them():
     within = Figures(**{name: limit.value for name, limit in FP32_LIMITS.items()}, **unlimited)
     assert beyond_limits(within) == []
     assert beyond_limits(replace(within, verdict_flips=1)) == ["verdict_flips"]
-    assert beyond_limits(replace(within, flow_max_epe=float("nan"))) == ["flow_max_epe"]
+    for figure in (float("nan"), float("inf"), float("-inf")):
+        assert beyond_limits(replace(within, flow_max_epe=figure)) == ["flow_max_epe"]
+    assert beyond_limits(within, {"pairs": Limit(float("inf"), "", "none")}) == []
+    infinite = replace(within, clip_logit=float("inf"))
+    assert beyond_limits(infinite, {"clip_logit": Limit(float("inf"), "", "none")}) == ["clip_logit"]
     assert all(limit.reason for limits in LIMITS.values() for limit in limits.values())
 
 
