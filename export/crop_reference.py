@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["reference_boxes", "reference_crop"]
+__all__ = ["odd_frame", "reference_boxes", "reference_crop"]
+
+# Neither square nor even: what takes one side for the other, or halves a side, shows.
+_ODD_HEIGHT, _ODD_WIDTH = 117, 213
 
 
 def reference_crop(frame: np.ndarray, box: tuple[int, int, int, int], size: int) -> np.ndarray:
@@ -26,6 +29,11 @@ def reference_crop(frame: np.ndarray, box: tuple[int, int, int, int], size: int)
     shrunk = np.tensordot(_triangles(height, size), inside, axes=(1, 0))
     resized = np.tensordot(shrunk, _triangles(width, size), axes=(1, 1)).transpose(0, 2, 1)
     return np.floor(resized + 0.5).astype(np.uint8)
+
+
+def odd_frame() -> np.ndarray:
+    """Return ``uint8 [117, 213, 3]``, the same noise on every call: face crops are square, frames are not."""
+    return np.random.default_rng(0).integers(0, 256, (_ODD_HEIGHT, _ODD_WIDTH, 3), dtype=np.uint8)
 
 
 def reference_boxes(height: int, width: int) -> list[tuple[int, int, int, int]]:

@@ -1,7 +1,8 @@
 """Parity: a bundle against the Keras models it came from, stage by stage, on real face clips.
 
 The stages are crop (against a NumPy definition), flow, classifier (from one and the same flow) and all in a
-row. Both sides are given the same crops, what ``crop.onnx`` cuts: faces are found once.
+row. Both sides are given the same crops, what ``crop.onnx`` cuts: faces are found once, by a ``faces.onnx``
+that is not judged. ``crop.onnx`` is judged on those crops and on one synthetic frame that is not square.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from flowtell import Bundle, Detector, InputError
 from flowtell.export.calibration import session_of
-from flowtell.export.crop_reference import reference_boxes, reference_crop
+from flowtell.export.crop_reference import odd_frame, reference_boxes, reference_crop
 from flowtell.export.gate_clips import GateClip
 from flowtell.export.limits import LIMITS, STAGES, Limit
 from flowtell.export.trained_models import TrainedModels
@@ -150,7 +151,8 @@ def compare(
     found: dict[str, list[np.ndarray]] = {"bundle": [], "judged": [], "keras": []}
     drifts: list[tuple[float, GateClip]] = []
     worst: WorstPair | None = None
-    flips = levels = 0
+    flips = 0
+    levels = _crop_levels(crop, odd_frame(), bundle.manifest.crop_size)
     for clip in clips:
         mine, theirs = ours(clip.frames), wanted(clip.frames)
         # float32 holds a distance to seven digits in half the memory: a percentile needs all of them at once.

@@ -107,11 +107,20 @@ def bgr_for_rgb_in_the_crop(model):
     model.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "reversed"))
 
 
+def height_for_width_in_the_crop(model):
+    index, size = next((i, n) for i, n in enumerate(model.graph.node) if n.op_type == "Slice")
+    swapped = onnx.helper.make_node("Gather", ["height_width", "reversed"], list(size.output))
+    size.output[0] = "height_width"
+    model.graph.node.insert(index + 1, swapped)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 0]), "reversed"))
+
+
 @pytest.mark.parametrize(
     ("graph", "fault", "stage", "block"),
     [
         ("crop", half_a_pixel_in_the_crop, "crop", None),
         ("crop", bgr_for_rgb_in_the_crop, "crop", None),
+        ("crop", height_for_width_in_the_crop, "crop", None),
         ("detector", wrong_sign_of_the_warp, "flow", "warp"),
         ("detector", bgr_for_rgb, "flow", "pyramid level 1"),
         ("detector", half_a_pixel_in_the_classifiers_resize, "classifier", "resize"),
