@@ -52,6 +52,7 @@ def fold_weight_chains(model: onnx.ModelProto, weight_names: Collection[str]) ->
 def _forms(graph: onnx.GraphProto, weight: str, shape: list[int]) -> list[tuple[Recipe, list[int], str]]:
     """Return (recipe, shape, value) for each end of the rearrangements that start at a weight."""
     readers = consumers(graph)
+    keras_shape = shape
     ends, waiting = [], [([], shape, weight)]
     while waiting:
         recipe, shape, value = waiting.pop()
@@ -66,7 +67,7 @@ def _forms(graph: onnx.GraphProto, weight: str, shape: list[int]) -> list[tuple[
                 if node.op_type == "Transpose"
                 else ["reshape", new_shape]
             )
-            waiting.append((_shortened([*recipe, step], shape), new_shape, node.output[0]))
+            waiting.append((_shortened([*recipe, step], keras_shape), new_shape, node.output[0]))
     return ends
 
 
@@ -90,12 +91,21 @@ def _shape_after(graph: onnx.GraphProto, node: onnx.NodeProto, shape: list[int])
     return [1 if i in places else next(rest) for i in range(rank)]
 
 
-def _shortened(recipe: Recipe, shape_before_last: list[int]) -> Recipe:
-    """Join the last two steps where both are reshapes, and drop a reshape that changes nothing."""
+def _shortened(recipe: Recipe, shape: list[int]) -> Recipe:
+    """Join the last two steps where both are reshapes, and drop a reshape that then changes nothing.
+
+    Args:
+        recipe: from a weight of this shape; all but its last step are shortened already.
+        shape: Keras's, before the first step.
+    """
     *rest, last = recipe
-    if last[0] == "reshape" and rest and rest[-1][0] == "reshape":
+    if last[0] == "transpose":
+        return recipe
+    if rest and rest[-1][0] == "reshape":
         rest = rest[:-1]
-    return [*rest, last] if last[0] == "transpose" or last[1] != shape_before_last else rest
+    for kind, step in rest:
+        shape = step if kind == "reshape" else [shape[axis] for axis in step]
+    return rest if last[1] == shape else [*rest, last]
 
 
 def _rename_reads(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -154,6 +154,31 @@ def test_fold_weight_chains_gives_the_shape_its_consumer_wants():
     assert shapes == {"x": [1, 3, 4, 4], "kernel": [5, 3, 1, 2], "bias": [5]}
 
 
+@pytest.mark.parametrize("following", ["Identity", "Reshape", "back"])
+def test_fold_weight_chains_keeps_a_reshape_that_a_no_op_follows(following):
+    last = {
+        "Identity": helper.make_node("Identity", ["column"], ["last"]),
+        "Reshape": helper.make_node("Reshape", ["column", "as_column"], ["last"]),
+        "back": helper.make_node("Reshape", ["column", "as_row"], ["last"]),
+    }[following]
+    nodes = [
+        helper.make_node("Reshape", ["w", "as_column"], ["column"]),
+        last,
+        helper.make_node("Add", ["x", "last"], ["y"]),
+    ]
+    sizes = {"as_column": np.array([3, 1]), "as_row": np.array([3])}
+    model = model_of(nodes, {"x": [3, 3], "w": [3]}, {"y": [3, 3]}, sizes)
+    folded = drop_unused(fold_weight_chains(model, {"w"}))
+    assert types(folded) == ["Add"]
+    recipe = json.loads({p.key: p.value for p in folded.metadata_props}[RECIPES_KEY])["w"]
+    steps = [] if following == "back" else [["reshape", [3, 1]]]
+    assert recipe == {"shape": [3], "steps": steps}
+    x, w = normal(3, 3), normal(3)
+    wanted = run(model, x=x, w=w)
+    as_recipe_says = w.reshape(steps[-1][1] if steps else 3)
+    np.testing.assert_array_equal(run(folded, x=x, w=as_recipe_says), wanted)
+
+
 def test_fold_weight_chains_refuses_a_weight_wanted_in_two_forms():
     nodes = [
         helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
