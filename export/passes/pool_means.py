@@ -26,7 +26,7 @@ def pool_means(model: onnx.ModelProto) -> onnx.ModelProto:
     for number, node in enumerate(means):
         shape = shapes.get(node.input[0])
         axes = integers(graph, node.input[1]) if len(node.input) > 1 else None
-        if shape is None or axes is None or not _is_whole(shape, [axis % len(shape) for axis in axes]):
+        if shape is None or not axes or not _is_whole(shape, [axis % len(shape) for axis in axes]):
             continue
         b = GraphBuilder("pool_means", prefix=f"mean_{number}/")
         value = b.node("GlobalAveragePool", node.input[0]) if axes == _WHOLE_IMAGE else node.input[0]
@@ -36,7 +36,7 @@ def pool_means(model: onnx.ModelProto) -> onnx.ModelProto:
         if keeps_axes and len(shape) == 4:
             b.node("GlobalAveragePool", column, outputs=list(node.output))
         else:
-            kept = [-1] + [1] * (len(shape) - 1) if keeps_axes else [-1]
+            kept = [-1] + [1] * (len(shape) - 1 - (0 if keeps_axes else len(axes)))
             b.node(
                 "Reshape", b.node("GlobalAveragePool", column), b.constant(kept), outputs=list(node.output)
             )
