@@ -20,6 +20,26 @@ def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in graph.node for output in node.output}
 
 
+def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the graphs inside a node: the branches of an If, the body of a Loop."""
+    found = []
+    for item in node.attribute:
+        found += [item.g] if item.type == onnx.AttributeProto.GRAPH else item.graphs
+    return found
+
+
+def outer_reads(node: onnx.NodeProto) -> list[str]:
+    """Return the values outside a node, beside its inputs, that the graphs inside it read by name."""
+    found: list[str] = []
+    for graph in subgraphs(node):
+        inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        inside.update(output for inner in graph.node for output in inner.output)
+        read = [name for inner in graph.node for name in (*inner.input, *outer_reads(inner))]
+        read += [value.name for value in graph.output]
+        found += [name for name in read if name not in inside]
+    return found
+
+
 def consumers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:
     """Return the nodes that read each value."""
     found: dict[str, list[onnx.NodeProto]] = {}
@@ -64,7 +84,8 @@ def order_nodes(graph: onnx.GraphProto) -> None:
             ordered.append(node)
         else:
             waiting.append((name, True))
-            waiting.extend((source, False) for source in reversed(node.input))
+            sources = (*node.input, *outer_reads(node))
+            waiting.extend((source, False) for source in reversed(sources))
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
     del graph.node[:]
     graph.node.extend(copies)

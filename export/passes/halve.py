@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from flowtell.export.passes._graph import constants, copied
+from flowtell.export.passes._graph import constants, copied, outer_reads, subgraphs
 from flowtell.export.passes.narrow_floats import FLOAT16, NarrowFloat
 
 # These read a value of any type and look at its shape alone.
 _SHAPE_READERS = frozenset(("Shape", "Size"))
+# Inputs, by their places, that stay float32: ONNX asks that of a Resize's scales, and its roi is no picture.
+_FLOAT32_PLACES = {"Resize": (1, 2)}
 
 
 def halve(
@@ -20,9 +22,10 @@ def halve(
 ) -> onnx.ModelProto:
     """Let the chosen nodes read, compute and give floats of two bytes.
 
-    Values keep their names, whatever their type; inputs and outputs of the graph keep their type. Constants,
-    and the slopes of a LeakyRelu, are rounded where a chosen node reads them, beyond the type's range to its
-    largest number.
+    Values keep their names, whatever their type; inputs and outputs of the graph keep their type, and so does
+    what the graphs inside a node (If, Loop) read and compute. Constants, and the slopes of a LeakyRelu, are
+    rounded where a chosen node reads them, beyond the type's range to its largest number; what a Resize is
+    told of sizes stays float32.
 
     Args:
         model: float32, weights widened; of an opset whose operators take the type.
@@ -32,7 +35,9 @@ def halve(
     model = copied(model)
     graph = model.graph
     floats = _float_values(model)
+    # what is read by name, outside this graph or in a node's own, keeps its type
     outputs = {value.name for value in graph.output}
+    outputs.update(name for node in graph.node for name in outer_reads(node))
     stored = constants(graph)
     halves: dict[str, str] = {}  # float32 value -> its twin of two bytes
     half_values: set[str] = set()  # values that a chosen node made
@@ -62,11 +67,13 @@ def halve(
     for old in graph.node:
         node = onnx.NodeProto.FromString(old.SerializeToString())
         touches = any(name in floats for name in (*node.input, *node.output))
-        chosen = touches and node.op_type not in _SHAPE_READERS and is_half(old)
+        choosable = node.op_type not in _SHAPE_READERS and not subgraphs(node)
+        chosen = touches and choosable and is_half(old)
         if node.op_type not in _SHAPE_READERS:
             for index, name in enumerate(node.input):
                 if name in floats:
-                    node.input[index] = as_half(name) if chosen else as_float(name)
+                    is_narrow = chosen and index not in _FLOAT32_PLACES.get(node.op_type, ())
+                    node.input[index] = as_half(name) if is_narrow else as_float(name)
         nodes.append(node)
         if not chosen:
             continue
@@ -102,7 +109,7 @@ def _float_values(model: onnx.ModelProto) -> set[str]:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    read = {name for node in graph.node for name in node.input}
+    read = {name for node in graph.node for name in (*node.input, *outer_reads(node))}
     kept = [t for t in graph.initializer if t.name in read]
     copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
     del graph.initializer[:]

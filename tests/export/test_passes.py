@@ -233,6 +233,36 @@ def test_drop_unused_keeps_one_of_equal_constants_and_orders_by_structure():
     assert [item.domain for item in model.opset_import] == [""]
 
 
+def branching(then_node):
+    """y = (yes ? then_node : x) - 2, where the branches read what is made and stored outside them."""
+    flat = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("then", "else")]
+    branches = [
+        helper.make_graph([then_node], "then_branch", [], flat[:1]),
+        helper.make_graph([helper.make_node("Identity", ["x"], ["else"])], "else_branch", [], flat[1:]),
+    ]
+    nodes = [
+        helper.make_node("Neg", ["x"], ["negative"]),
+        helper.make_node("If", ["yes"], ["chosen"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Sub", ["chosen", "equal"], ["y"]),
+    ]
+    constants = {"equal": np.float32([2]), "two": np.float32([2]), "yes": np.array(True)}
+    return model_of(nodes, {"x": [1]}, {"y": [1]}, constants)
+
+
+def test_drop_unused_keeps_what_a_branch_reads():
+    model = branching(helper.make_node("Mul", ["negative", "two"], ["then"]))
+    kept = drop_unused(model)
+    assert types(kept) == ["Neg", "If", "Sub"]
+    assert {tensor.name for tensor in kept.graph.initializer} == {"two", "yes"}
+    assert run(kept, x=np.float32([5])).tolist() == [-12]
+
+
+def test_drop_unused_refuses_in_a_branch_what_no_pass_has_lowered():
+    model = branching(helper.make_node("Warp", ["negative", "two"], ["then"], domain=OPAQUE_DOMAIN))
+    with pytest.raises(ValueError, match=r"flowtell\.opaque::Warp"):
+        drop_unused(model)
+
+
 def test_drop_unused_refuses_what_no_pass_has_lowered():
     node = helper.make_node("Warp", ["x", "x"], ["y"], domain=OPAQUE_DOMAIN)
     with pytest.raises(ValueError, match=r"flowtell\.opaque::Warp"):

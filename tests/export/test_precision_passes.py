@@ -22,7 +22,7 @@ from flowtell.export.passes.widen_weights import widen_weights
 from flowtell.export.storage import stored_weights
 
 
-def model_of(nodes, inputs, outputs, **constants):
+def model_of(nodes, inputs, outputs, opset=18, **constants):
     """A model of float32 values; inputs and outputs are name to shape."""
     graph = helper.make_graph(
         nodes,
@@ -31,7 +31,7 @@ def model_of(nodes, inputs, outputs, **constants):
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -114,6 +114,39 @@ def test_a_slope_is_the_nearest_number_of_two_bytes(half, slope):
     halved = halve(model_of(nodes, {"x": [1]}, {"y": [1]}), lambda node: node.output[0] == "chosen", half)
     slopes = [node.attribute[0].f for node in halved.graph.node if node.op_type == "LeakyRelu"]
     assert slopes == [slope, pytest.approx(0.1)]
+
+
+@pytest.mark.parametrize("half", [FLOAT16, BFLOAT16], ids=lambda half: str(half.dtype))
+def test_a_resize_reads_its_scales_and_its_region_in_float32(half):
+    """Sizes come of them, which two bytes would round; ONNX knows no scales but float32."""
+    mode = {"coordinate_transformation_mode": "tf_crop_and_resize", "mode": "linear"}
+    nodes = [helper.make_node("Resize", ["x", "region", "scales"], ["y"], **mode)]
+    region = np.float32([0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9])
+    scales = np.float32([1, 1, 1.5, 1.5])
+    model = model_of(nodes, {"x": [1, 1, 4, 4]}, {"y": list("NCHW")}, region=region, scales=scales, opset=22)
+    halved = halve(model, lambda node: True, half)
+    onnx.checker.check_model(halved, full_check=True)
+    assert "Cast" in ops(halved)
+    np.testing.assert_array_equal(constant(halved, "region"), region)
+    np.testing.assert_array_equal(constant(halved, "scales"), scales)
+
+
+def test_what_a_branch_reads_and_computes_stays_float32():
+    flat = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("doubled", "as_it_is")]
+    branches = [
+        helper.make_graph([helper.make_node("Mul", ["negative", "two"], ["doubled"])], "then", [], flat[:1]),
+        helper.make_graph([helper.make_node("Identity", ["x"], ["as_it_is"])], "else", [], flat[1:]),
+    ]
+    nodes = [
+        helper.make_node("Neg", ["x"], ["negative"]),
+        helper.make_node("If", ["yes"], ["chosen"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Add", ["chosen", "one"], ["y"]),
+    ]
+    constants = {"two": np.float32([2]), "one": np.float32([1]), "yes": np.array(True)}
+    model = model_of(nodes, {"x": [1]}, {"y": [1]}, **constants)
+    halved = halve(model, lambda node: True)
+    assert ops(halved) == ["Cast", "Neg", "Cast", "If", "Cast", "Add", "Cast"]
+    assert run(halved, x=np.float32([3]))[0].tolist() == [-5]
 
 
 # round_halves
