@@ -12,6 +12,7 @@ from flowtell.export._bundle_folder import make_folder, require_no_file, require
 from flowtell.export._cli_arguments import add_clip_arguments
 from flowtell.export._graph_builder import save
 from flowtell.export._stages import StageLog
+from flowtell.export._trace import require_tensorflow
 from flowtell.export.bundle import (
     export_classifier,
     export_flow,
@@ -50,6 +51,8 @@ def main(argv: list[str]) -> int:
         raise InputError("a precision is gated on videos: name some with --clips")
     if not arguments.clips and (arguments.clips_per_file, arguments.pairs) != (_CLIPS_PER_FILE, _PAIRS):
         raise InputError("--clips-per-file and --pairs are of the gate's videos: name some with --clips")
+    if not arguments.keras:
+        require_tensorflow()  # said before a folder is made
     if is_torch:
         return _export_torch(arguments, log)
     if arguments.only:

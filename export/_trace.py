@@ -23,8 +23,23 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from flowtell import InputError
 from flowtell.export._graph_builder import IR_VERSION, OPSET, PRODUCER
 from flowtell.export.passes import COST_VOLUME_OP, LSTM_OP, OPAQUE_DOMAIN, WARP_OP
+
+
+def require_tensorflow() -> None:
+    """Do nothing where Keras runs on TensorFlow, which graphs are traced with.
+
+    Raises:
+        InputError: it runs on another backend.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"graphs are traced with TensorFlow, but Keras runs on '{backend}': "
+            "unset KERAS_BACKEND or set it to tensorflow"
+        )
 
 
 def trace(
@@ -40,7 +55,11 @@ def trace(
     Returns:
         A graph whose inputs are ``inputs`` followed by the weights under their Keras paths, in the order
         given. ``Warp``, ``CostVolume`` and ``LSTM`` stand in the domain ``OPAQUE_DOMAIN``.
+
+    Raises:
+        InputError: Keras does not run on TensorFlow.
     """
+    require_tensorflow()
     specs = [
         tf.TensorSpec(weight.shape, tf.float32, name=f"weight_{index}")
         for index, weight in enumerate(weights)

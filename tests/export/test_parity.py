@@ -197,6 +197,19 @@ def test_commands_say_nothing_but_their_own(tmp_path):
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["--only", "flow"]], ids=["bundle", "network"])
+def test_another_backend_of_keras_is_refused_in_a_sentence(tiny_bundle, tmp_path, words):
+    """NumPy's is the one that is there wherever Keras is."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "flowtell", "export", str(tiny_bundle), "--out", str(out), *words]
+    environment = os.environ | {"KERAS_BACKEND": "numpy"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "but Keras runs on 'numpy': unset KERAS_BACKEND or set it to tensorflow" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not out.exists()
+
+
 def test_export_from_a_model_folder_and_from_a_bundle(tiny_bundle, tmp_path, models, capsys):
     write_model_folder(tmp_path / "model", models, *facts_from_bundle(tiny_bundle))
     assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / "bundle")]) == 0
