@@ -123,12 +123,17 @@ class JudgeTask:
         mirrors = (False, True) if settings.mirror else (False,)
         sources = {(p, m): features(p, m) for p in parts["train"] for m in mirrors}
         sources |= {(p, False): features(p) for p in parts["validation"]}
+        divisor = 1.0
         if init is None:
-            scale_activations(classifier, [_flat(classifier, sources[p, False]) for p in parts["train"]])
+            rms = scale_activations(
+                classifier, [_flat(classifier, sources[p, False]) for p in parts["train"]]
+            )
+            # Four blocks end with the kernel that was scaled: what came out of it before is scaled here.
+            divisor = rms if len(classifier.blocks) == _FROZEN_BLOCKS else 1.0
         for block in classifier.blocks[_FROZEN_BLOCKS:]:
             block.trainable = settings.trained == "block5"
         if settings.trained == "head":
-            sources = {key: _flat(classifier, array) for key, array in sources.items()}
+            sources = {key: _flat(classifier, array, divisor) for key, array in sources.items()}
         self._sources = sources
         has_lstm = isinstance(settings, ClipLSTMSettings)
         clip_head = build_clip_head(settings.lstm, classifier.hidden_width) if has_lstm else None
@@ -209,7 +214,7 @@ def scale_activations(classifier, features):
         features: list of what its head sees, float `[..., D]`.
 
     Returns:
-        what was divided by.
+        what was divided by: features that came out of that convolution before must be divided by it, too.
     """
     rms = float(np.sqrt(np.mean([np.mean(np.square(f.astype(np.float32))) for f in features])))
     conv = classifier.blocks[-1].convs[-1]
@@ -218,8 +223,10 @@ def scale_activations(classifier, features):
     return rms
 
 
-def _flat(classifier, features):
-    """Return what the head sees, float16 `[clips, pairs, D]`, of features `[clips, pairs, h, w, C]`."""
+def _flat(classifier, features, divisor=1.0):
+    """Return what the head sees over `divisor`, float16 `[clips, pairs, D]`, of `[clips, pairs, h, w, C]`."""
     pairs = features.reshape(-1, *features.shape[2:])
-    flat = in_batches(lambda x: classifier.flat_features(x), (pairs,), _EVALUATION_BATCH, np.float16)
+    flat = in_batches(
+        lambda x: classifier.flat_features(x) / divisor, (pairs,), _EVALUATION_BATCH, np.float16
+    )
     return flat.reshape(*features.shape[:2], -1)

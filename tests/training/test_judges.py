@@ -132,6 +132,22 @@ def test_frozen_blocks_stay_and_the_trained_one_moves(made_set, tmp_path):
     assert moved == [False, False, False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("settings", "blocks"), [(CLASSIFIER, 4), (CLASSIFIER, 5), (CNN_LSTM, 4)], ids=["4", "5", "lstm-4"]
+)
+def test_the_model_folder_judges_as_the_head_was_trained(settings, blocks, made_set, tmp_path):
+    fit = replace(FIT, steps=20, epoch_steps=20, keep="last")
+    task = train(replace(settings, blocks=blocks, fit=fit), made_set, tmp_path / "run")[1]
+    score = keras_scorer(read_models(tmp_path / "run" / "model")[0])
+    ours, theirs = [], []
+    for position in (0, 1):
+        ours.append(task.judge(position)[0])
+        theirs.append(score(made_set.prepared.clips(position))[0])
+    ours, theirs = np.concatenate(ours), np.concatenate(theirs)
+    difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert difference <= TOLERANCES["float16_features_logit"].value
+
+
 def test_the_flow_must_be_the_networks(made_set, tmp_path):
     from flowtell.training.models import FLOW_PRESETS, build_flow_network
     from flowtell.training.run_folder import write_json
