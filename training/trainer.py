@@ -1,5 +1,6 @@
 """The one training loop, on any Keras backend: flow network, classifier and cnn_lstm are its tasks."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +73,8 @@ def fit(task, settings, folder, claimed, progress=None):
         a `FitResult`.
 
     Raises:
-        InputError: the folder holds a run with other settings, or nothing can be written to it.
+        InputError: the folder holds a run with other settings, nothing can be written to it, or a figure is
+            not finite: the weights that were best before, and the checkpoint, stay as they are.
     """
     folder = Path(folder)
     claim(folder, claimed)
@@ -134,6 +136,7 @@ class _Loop:
         self.model.reset_metrics()
         loss = self.model.train_on_batch(x, y, sample_weight=weight, return_dict=True)["loss"]
         self.state["step"] += 1
+        self._require_finite("training's loss", float(loss))
         self.state["loss_sum"] += float(loss)
         self.state["loss_steps"] += 1
         self.progress(self.state["step"], f"loss {float(loss):.4g}")
@@ -144,6 +147,8 @@ class _Loop:
         state["loss_sum"], state["loss_steps"] = 0.0, 0
         current = self._use_averages()
         figures = self.task.validate()
+        for name, value in figures.items():
+            self._require_finite(name, value)
         row = {"epoch": len(state["history"]) + 1, "step": state["step"], "loss": loss, **figures}
         state["history"].append(row)
         if self._is_best(row):
@@ -159,6 +164,14 @@ class _Loop:
             state["ended"] = "patience"
         elif state["step"] == settings.last_step:
             state["ended"] = "steps"
+
+    def _require_finite(self, name, value):
+        """End the run before anything of it is kept: weights do not come back from there."""
+        if not math.isfinite(value):
+            raise InputError(
+                f"{name} is {value} at step {self.state['step']}: name another folder and set a lower "
+                f"learning_rate or clip_norm; what was kept in '{self.folder}' before stays"
+            )
 
     def _is_best(self, row):
         if self.settings.keep == "last":

@@ -1,5 +1,6 @@
 """The training loop: it learns, keeps the best, and goes on after a kill where it was."""
 
+import json
 import os
 import signal
 import subprocess
@@ -167,6 +168,43 @@ def test_patience_ends_a_run_and_the_best_is_kept(tmp_path):
     assert [row["val_auc"] for row in result.history] == [0.5, 0.8, 0.7, 0.6]
     again = fit(_ScriptedTask([]), settings, tmp_path, {})
     assert again == result
+
+
+class _BreakingTask(_ScriptedTask):
+    """A task whose third batch has no finite loss."""
+
+    def batch(self, step):
+        x, y, weight = super().batch(step)
+        return (x * np.float32(np.nan) if step == 2 else x), y, weight
+
+
+@pytest.mark.parametrize(
+    ("task", "third", "message"),
+    [
+        (_ScriptedTask, float("nan"), "val_auc is nan at step 3"),
+        (_ScriptedTask, float("inf"), "val_auc is inf at step 3"),
+        (_BreakingTask, 0.9, "training's loss is nan at step 3"),
+    ],
+    ids=["nan", "inf", "loss"],
+)
+@pytest.mark.parametrize("keep", ["validation", "last"])
+def test_what_is_not_finite_ends_the_run_and_is_never_kept(task, third, message, keep, tmp_path):
+    kept = {}
+
+    def look(step, _note):
+        if step == 2:
+            kept["first"] = (tmp_path / "network.weights.h5").read_bytes()
+
+    settings = FitSettings(steps=4, epoch_steps=1, batch_size=2, keep=keep)
+    with pytest.raises(InputError, match=message):
+        fit(task([0.5, 0.4, third, 0.9]), settings, tmp_path, {}, look)
+    weights = (tmp_path / "network.weights.h5").read_bytes()
+    assert (weights == kept["first"]) == (keep == "validation")
+    with np.load(tmp_path / "state.npz") as state:
+        record = json.loads(str(state["record"]))
+        assert all(np.isfinite(state[name]).all() for name in state.files if name != "record")
+    assert (record["step"], record["best_step"]) == (2, 1 if keep == "validation" else 2)
+    assert [row["step"] for row in read_log(tmp_path)] == [1, 2]
 
 
 def test_the_least_training_loss_is_kept_where_it_is_asked_for(tmp_path):
