@@ -11,7 +11,7 @@ from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import JoinSettings, TrainedModels, build_classifier, build_clip_head
-from flowtell.training.models.model_folder import write_models
+from flowtell.training.models.model_folder import calibration_of, write_models
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.settings import ClipLSTMSettings, settings_dict
@@ -48,7 +48,7 @@ def train_judge(settings, data, folder, network, *, name, licence, imagenet=None
         settings: a `ClassifierSettings` or a `ClipLSTMSettings`.
         data: a `TrainingData`.
         folder: of the run; made if need be. `split.json` says who is in which part, `model/` is what
-            `flowtell export` and `flowtell evaluate` take.
+            `flowtell export` and `flowtell evaluate` take; its calibration stays where its weights do.
         network: folder of the flow network that the set's flow comes from (see `load_flow_network`).
         name: of the model.
         licence: of the model, one line; the terms of the training data decide it.
@@ -112,18 +112,23 @@ def _write_model(settings, prepared, folder, network, task, result, kind, name, 
     if kind == "cnn_lstm":
         clip_head = build_clip_head(settings.lstm, classifier.hidden_width)
         clip_head.load_weights(folder / "clip_head.weights.h5")
-    models = TrainedModels(
-        network, classifier, JoinSettings(settings.encoding, prepared.crop_size), clip_head
-    )
+    join = JoinSettings(settings.encoding, prepared.crop_size)
+    models = TrainedModels(network, classifier, join, clip_head)
+    thresholds = [
+        {"fake_probability": 0.5, "operating_point": "not calibrated yet: flowtell evaluate --calibrate"}
+    ]
+    calibration = calibration_of(folder / MODEL_FOLDER_NAME, models)
+    if calibration is not None:
+        # The run had ended before, and its weights may have been calibrated since.
+        temperature, thresholds = calibration
+        models = replace(models, settings=replace(join, temperature=temperature))
     best = next((row for row in result.history if row["step"] == result.best_step), result.history[-1])
     facts = {
         "name": name,
         "licence": licence,
         "pairs_per_clip": prepared.pairs_per_clip,
         "crop_margin": prepared.index["settings"]["crop_margin"],
-        "thresholds": [
-            {"fake_probability": 0.5, "operating_point": "not calibrated yet: flowtell evaluate --calibrate"}
-        ],
+        "thresholds": thresholds,
         "training_data": [
             {"name": f"{len(prepared.videos)} videos, index {prepared.sha256()[:16]}", "terms": licence}
         ],

@@ -1,6 +1,7 @@
 """The classifier and the cnn_lstm: trained, exported and judged by engine and Keras alike."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from flowtell.export.model_folder import read_model_folder
 from flowtell.training.evaluation import keras_scorer
 from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import ClipHeadConfig
-from flowtell.training.models.model_folder import read_models
+from flowtell.training.models.model_folder import read_models, update_facts
 from flowtell.training.settings import ClassifierSettings, ClipLSTMSettings, FitSettings
 from flowtell.training.splits import split_videos
 from flowtell.training.train import TrainingData, train_judge
@@ -186,6 +187,23 @@ def test_calibration_goes_into_the_model_folder(trained, made_set, tmp_path, cap
     assert models.settings.temperature == pytest.approx(report["manifest"]["temperature"])
     assert facts["thresholds"] == report["manifest"]["thresholds"]
     assert facts["thresholds"][0]["operating_point"].startswith("equal error rate: ")
+
+
+def test_a_finished_run_started_again_stays_calibrated_until_its_weights_change(trained, made_set, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained["classifier"][0], folder)
+    points = [{"fake_probability": 0.7, "operating_point": "by hand"}]
+    update_facts(folder / "model", 2.5, points)
+    train(CLASSIFIER, made_set, folder)
+    models, facts = read_models(folder / "model")
+    assert (models.settings.temperature, facts["thresholds"]) == (2.5, points)
+    (logit,) = (v for v in models.classifier.variables if v.path.endswith("logit/bias"))
+    logit.assign(logit + 1)
+    models.classifier.save_weights(folder / "classifier.weights.h5")
+    train(CLASSIFIER, made_set, folder)
+    models, facts = read_models(folder / "model")
+    assert models.settings.temperature == 1.0
+    assert facts["thresholds"][0]["operating_point"].startswith("not calibrated yet")
 
 
 @pytest.mark.parametrize(

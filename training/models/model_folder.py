@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from flowtell import InputError
 from flowtell.training.models.trained_models import TrainedModels
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["PAPERS", "read_models", "update_facts", "write_models"]
+__all__ = ["PAPERS", "calibration_of", "read_models", "update_facts", "write_models"]
 
 FORMAT = 1
 DESCRIPTION_NAME = "model.json"
@@ -77,6 +79,28 @@ def read_models(folder: Path) -> tuple[TrainedModels, dict]:
         except (OSError, ValueError) as error:
             raise InputError(f"'{folder / name}' does not fit {DESCRIPTION_NAME}: {error}") from error
     return models, facts
+
+
+def calibration_of(folder: Path, models: TrainedModels) -> tuple[float, list[dict]] | None:
+    """Return what ``update_facts`` wrote into a model folder, if it holds the very weights of these models.
+
+    Args:
+        folder: the model folder; need not exist.
+        models: the models, whatever their temperature.
+
+    Returns:
+        (temperature, thresholds); None where there is no such folder, or other models or weights are in it.
+    """
+    try:
+        held, facts = read_models(folder)
+    except InputError:
+        return None
+    settings = replace(models.settings, temperature=held.settings.temperature)
+    if held.to_dict() != replace(models, settings=settings).to_dict() or "thresholds" not in facts:
+        return None
+    pairs = zip(held.variables(), models.variables(), strict=True)
+    same = all(np.array_equal(np.asarray(ours), np.asarray(theirs)) for ours, theirs in pairs)
+    return (settings.temperature, facts["thresholds"]) if same else None
 
 
 def update_facts(folder: Path, temperature: float, thresholds: list[dict]) -> None:
