@@ -13,7 +13,7 @@ from flowtell.training.labels import read_labels
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.settings import PRESETS, read_settings
 from flowtell.training.splits import kfold_split, split_videos
-from flowtell.training.train import MODEL_FOLDER_NAME, TrainingData, train_judge
+from flowtell.training.train import MODEL_FOLDER_NAME, SPLIT_NAME, TrainingData, train_judge
 
 __all__ = ["main"]
 
@@ -45,8 +45,10 @@ def main(argv):
         plot_curves({arguments.model: result.history}, arguments.out / CURVES_NAME)
     if arguments.model != "flow":
         folder = arguments.out / MODEL_FOLDER_NAME
+        # Without the split it would be judged by people that it was trained on.
         print(
-            f"next: flowtell evaluate {folder} --data {arguments.data}; flowtell export {folder} --out BUNDLE"
+            f"next: flowtell evaluate {folder} --data {arguments.data} "
+            f"--split {arguments.out / SPLIT_NAME} --out QUALITY; flowtell export {folder} --out BUNDLE"
         )
     return 0
 
