@@ -45,6 +45,9 @@ class FlowTask:
         teacher: a `TeacherPairs`, or None.
         network: a `PWCNet` to start from; None for a fresh one.
         judged: a `TeacherPairs` that is never trained on, to validate by, too; or None.
+
+    Attributes:
+        held_out: list of batches of synthetic pairs, see `FlowBatches.batch`, that are validated on.
     """
 
     monitor, higher_is_better = "val_epe", False
@@ -72,10 +75,11 @@ class FlowTask:
             settings.teacher_zoom,
             settings.teacher_shift_px,
         )
-        # Seeds are entropy for a generator: a second number keeps these pairs apart from every batch.
+        # The entropy of a batch is (seed, step), and zeros at its end say nothing: (seed, 1, 0) is that of
+        # step 1. A third number that is never zero keeps these pairs apart from every batch.
         held_out = FlowBatches(textures, settings.motion, _VALIDATION_BATCH, (fit_settings.seed, 1))
         count = -(-settings.validation_pairs // _VALIDATION_BATCH)
-        self._held_out = [held_out.batch(step) for step in range(count)]
+        self.held_out = [held_out.batch(step) for step in range(1, count + 1)]
         self._judged = judged
         # compiled once: validations put their averages into the same variables
         self._flow_step = flow_step(fresh)
@@ -91,7 +95,7 @@ class FlowTask:
         """
         errors = [
             epe(keras.ops.convert_to_numpy(self.model.network(*images)[-1]) * FLOW_DIVISOR, target)
-            for images, target in self._held_out
+            for images, target in self.held_out
         ]
         figures = {"val_epe": float(np.mean(errors))}
         if self._judged is not None:

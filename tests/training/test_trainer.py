@@ -16,10 +16,11 @@ from processes import run_on_a_full_disk
 from flowtell import InputError
 from flowtell.training.checkpoint import load_state, save_state
 from flowtell.training.flow_source import load_flow_network
-from flowtell.training.flow_task import train_flow
+from flowtell.training.flow_task import FlowTask, train_flow
 from flowtell.training.run_log import read_log
 from flowtell.training.settings import FitSettings, FlowSettings
 from flowtell.training.synthetic_flow import MotionConfig
+from flowtell.training.textures import load_textures
 from flowtell.training.trainer import fit, infinite_order
 
 SETTINGS = FlowSettings(
@@ -89,6 +90,16 @@ def test_pairs_of_a_teacher_that_are_never_learned_from_validate_too(tmp_path):
     (tmp_path / "none.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"none\.npz' holds no teacher's pairs"):
         train_flow(SETTINGS, tmp_path / "none", judged=tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_no_pair_that_is_validated_on_is_trained_on(seed):
+    settings = replace(SETTINGS, fit=replace(SETTINGS.fit, seed=seed), validation_pairs=8)
+    task = FlowTask(settings, load_textures())
+    held_out = {image.tobytes() for (images, _), _ in task.held_out for image in images}
+    learned = {image.tobytes() for step in range(12) for image in task.batch(step)[0][0]}
+    assert (len(held_out), len(learned)) == (8, 24)
+    assert not held_out & learned
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
