@@ -92,6 +92,18 @@ def test_pairs_of_a_teacher_that_are_never_learned_from_validate_too(tmp_path):
         train_flow(SETTINGS, tmp_path / "none", judged=tmp_path / "none.npz")
 
 
+def test_a_run_goes_on_with_the_videos_it_began_with_alone(tmp_path, write_video):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (96, 96, 3)).astype(np.uint8) for _ in range(2)]
+    one, other = (write_video(f"{k}.mp4", [picture]) for k, picture in enumerate(pictures))
+    first = train_flow(SETTINGS, tmp_path / "run", [one])
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        train_flow(SETTINGS, tmp_path / "run", [other])
+    assert train_flow(SETTINGS, tmp_path / "run", [one.rename(tmp_path / "renamed.mp4")]) == first
+    with pytest.raises(InputError, match=r"the video '.*none\.mp4' cannot be read: No such file"):
+        train_flow(SETTINGS, tmp_path / "run", [tmp_path / "none.mp4"])
+
+
 @pytest.mark.parametrize("seed", [0, 7])
 def test_no_pair_that_is_validated_on_is_trained_on(seed):
     settings = replace(SETTINGS, fit=replace(SETTINGS.fit, seed=seed), validation_pairs=8)
