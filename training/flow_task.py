@@ -126,10 +126,13 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
         raise InputError(
             f"there is no flow network '{settings.network}'; there are {', '.join(FLOW_PRESETS)}"
         )
-    if settings.motion.size_px % 64:
-        raise InputError(f"size_px must be a multiple of 64 (six halvings), not {settings.motion.size_px}")
     if settings.teacher_share and teacher is None:
         raise InputError(f"a teacher_share of {settings.teacher_share} needs a file of the teacher's pairs")
+    if teacher is not None and not settings.teacher_share:
+        raise InputError(
+            f"with a teacher_share of 0 nothing is learned from '{teacher}': set teacher_share, or leave the "
+            "teacher's pairs out"
+        )
     network = None if init is None else load_flow_network(init)
     if network is not None and network.config != FLOW_PRESETS[settings.network]:
         raise InputError(f"the network in '{init}' is no '{settings.network}': set network accordingly")

@@ -107,6 +107,9 @@ class JudgeTask:
         imagenet: see `new_classifier`.
         init: a `FlowClassifier` to start from instead; of the same configuration.
 
+    Attributes:
+        validated: positions that `validate` judges, of as many videos as `validation_steps` allows.
+
     Raises:
         InputError: the features or the flow cannot be read.
         FileNotFoundError, ValueError: as `load_imagenet_weights`.
@@ -115,7 +118,7 @@ class JudgeTask:
     monitor, higher_is_better = "val_auc", True
 
     def __init__(self, settings, prepared, parts, cache, imagenet=None, init=None):
-        self._settings, self._prepared, self._parts = settings, prepared, parts
+        self._settings, self._prepared = settings, prepared
         classifier = new_classifier(settings, imagenet)
         if init is not None:
             classifier.set_weights(init.get_weights())
@@ -145,6 +148,19 @@ class JudgeTask:
         self.model = _JudgeFit(classifier, clip_head, settings)
         shape = self._array(self._examples[0]).shape
         self.model(keras.KerasTensor((1, *shape)))
+        self.validated = self._within_limit(parts["validation"], has_lstm)
+
+    def _within_limit(self, positions, whole_clips):
+        """Return the first positions, up to the one with which `validation_steps` batches are full."""
+        limit = self._settings.validation_steps
+        budget = np.inf if limit is None else limit * self._settings.fit.batch_size
+        taken = []
+        for position in positions:
+            if budget <= 0:
+                break
+            budget -= len(self._examples_of(position, False, whole_clips))
+            taken.append(position)
+        return taken
 
     def _examples_of(self, position, mirrored, whole_clips):
         clips, pairs = self._sources[position, mirrored].shape[:2]
@@ -172,15 +188,10 @@ class JudgeTask:
 
         What cannot be told, of an empty part or of one class only, is left out.
         """
-        limit = self._settings.validation_steps
-        budget = np.inf if limit is None else limit * self._settings.fit.batch_size
         scores, losses, labels = [], [], []
-        for position in self._parts["validation"]:
-            if budget <= 0:
-                break
+        for position in self.validated:
             clip_logits, judged = self.judge(position)
             label = self._prepared.videos[position].label
-            budget -= judged.size
             losses.append(np.mean(np.logaddexp(0, np.where(label, -judged, judged))))
             scores.append(np.mean(1 / (1 + np.exp(-clip_logits))))
             labels.append(label)

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
 import tomllib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowtell import InputError
-from flowtell.training.models import ClipHeadConfig
+from flowtell.training.models import FLOW_ENCODINGS, ClipHeadConfig
 from flowtell.training.synthetic_flow import MotionConfig
 
 __all__ = [
@@ -26,6 +27,11 @@ KEEP = ("validation", "training_loss", "last")
 SCHEDULES = ("constant", "cosine")
 TRAINED_PARTS = ("head", "block5")
 BLOCKS = (4, 5)
+PREPROCESSINGS = ("imagenet", "raw_rgb")
+# VGG16's first block has so many filters.
+MAX_WIDTH = 64
+# The flow network halves its pictures six times.
+FLOW_SIDE_PX = 64
 
 
 @dataclass(frozen=True)
@@ -64,15 +70,23 @@ class FitSettings:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "epoch_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        _require_least(
+            self, 1, "steps", "epoch_steps", "batch_size", "stop_step", "checkpoint_steps", "patience"
+        )
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}")
         _require_choice("keep", self.keep, KEEP)
         _require_choice("schedule", self.schedule, SCHEDULES)
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate must be above 0, not {self.learning_rate}")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be above 0 and finite, not {value}")
+        _require_below_one(self, "ema_momentum")
+        if self.patience is not None and self.keep == "last":
+            raise InputError(
+                "with keep = 'last' no epoch is better than another: leave patience out, or set keep to "
+                "'validation' or 'training_loss'"
+            )
 
     @property
     def last_step(self):
@@ -115,7 +129,15 @@ class FlowSettings:
     motion: MotionConfig = field(default_factory=MotionConfig)
 
     def __post_init__(self):
-        if self.teacher_zoom < 1 or self.teacher_shift_px < 0:
+        for owner, name in ((self, "teacher_share"), (self.motion, "still_share")):
+            if not 0 <= getattr(owner, name) <= 1:
+                raise InputError(f"{name} must be from 0 to 1, not {getattr(owner, name)}")
+        _require_least(self, 1, "validation_pairs")
+        _require_least(self.motion, 0, "translation_px", "max_layers")
+        side_px = self.motion.size_px
+        if side_px < FLOW_SIDE_PX or side_px % FLOW_SIDE_PX:
+            raise InputError(f"size_px must be a multiple of {FLOW_SIDE_PX} (six halvings), not {side_px}")
+        if not (self.teacher_zoom >= 1 and self.teacher_shift_px >= 0):
             raise InputError(
                 "teacher_zoom must be at least 1 and teacher_shift_px at least 0, not "
                 f"{self.teacher_zoom} and {self.teacher_shift_px}"
@@ -162,6 +184,19 @@ class ClassifierSettings:
     def __post_init__(self):
         _require_choice("trained", self.trained, TRAINED_PARTS)
         _require_choice("blocks", self.blocks, BLOCKS)
+        _require_choice("encoding", self.encoding, FLOW_ENCODINGS)
+        _require_choice("preprocessing", self.preprocessing, PREPROCESSINGS)
+        _require_least(self, 1, "pair_stride", "validation_steps")
+        _require_below_one(self, "dropout", "label_smoothing")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise InputError(f"width must be from 1 to {MAX_WIDTH}, not {self.width}")
+        if self.input_size < 2**self.blocks:
+            raise InputError(
+                f"input_size must be at least {2**self.blocks}, which {self.blocks} blocks halve to 1, not "
+                f"{self.input_size}"
+            )
+        if any(units < 1 for units in self.head_units):
+            raise InputError(f"head_units must each be at least 1, not {list(self.head_units)}")
         if self.trained == "block5" and self.blocks < 5:
             raise InputError("trained = 'block5' needs blocks = 5: there is no fifth block to train")
 
@@ -181,6 +216,12 @@ class ClipLSTMSettings(ClassifierSettings):
     pair_stride: int = 1
     lstm: ClipHeadConfig = field(default_factory=ClipHeadConfig)
     pair_loss_weight: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        _require_least(self.lstm, 1, "units")
+        _require_below_one(self.lstm, "dropout")
+        _require_least(self, 0, "pair_loss_weight")
 
 
 def read_settings(path, preset):
@@ -242,6 +283,21 @@ def _converted(value, wanted, where):
         names = " or ".join(option.__name__ for option in options if option is not type(None))
         raise InputError(f"{where} must be of type {names}, not {value!r}")
     return value
+
+
+def _require_least(settings, least, *names):
+    for name in names:
+        value = getattr(settings, name)
+        # None says that there is none; of nan nothing holds.
+        if value is not None and not value >= least:
+            raise InputError(f"{name} must be at least {least}, not {value}")
+
+
+def _require_below_one(settings, *names):
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value < 1:
+            raise InputError(f"{name} must be at least 0 and below 1, not {value}")
 
 
 def _require_choice(name, value, choices):

@@ -79,6 +79,12 @@ def train_judge(settings, data, folder, network, *, name, licence, imagenet=None
         task = JudgeTask(settings, data.prepared, data.parts, cache or folder / "features", imagenet)
     except (FileNotFoundError, OSError) as error:
         raise InputError(f"'{imagenet}' holds no VGG16 weights: {error}") from error
+    judged = {data.prepared.videos[position].label for position in task.validated}
+    if settings.fit.keep == "validation" and judged != {0, 1}:
+        raise InputError(
+            f"validation_steps = {settings.validation_steps} judges videos of one class only, which says "
+            "nothing of the best weights: raise it, or set keep to 'training_loss' or 'last'"
+        )
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / SPLIT_NAME, manifest)
     _write_model(settings, data.prepared, folder, flow_network, task, result, kind, name, licence)

@@ -147,6 +147,11 @@ class _Loop:
         state["loss_sum"], state["loss_steps"] = 0.0, 0
         current = self._use_averages()
         figures = self.task.validate()
+        if settings.keep == "validation" and self.task.monitor not in figures:
+            raise InputError(
+                f"validation gives no {self.task.monitor}, by which the best weights are told: let it judge "
+                "more, or set keep to 'training_loss' or 'last'"
+            )
         for name, value in figures.items():
             self._require_finite(name, value)
         row = {"epoch": len(state["history"]) + 1, "step": state["step"], "loss": loss, **figures}

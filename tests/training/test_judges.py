@@ -149,6 +149,17 @@ def test_the_model_folder_judges_as_the_head_was_trained(settings, blocks, made_
     assert difference <= TOLERANCES["float16_features_logit"].value
 
 
+def test_validation_of_one_class_tells_no_weights_from_others(made_set, tmp_path):
+    # A video has 8 pairs, as many as a batch.
+    few = replace(CLASSIFIER, validation_steps=1, fit=replace(FIT, steps=2, epoch_steps=2))
+    with pytest.raises(InputError, match="validation_steps = 1 judges videos of one class only"):
+        train(few, made_set, tmp_path / "run")
+    last = train(replace(few, fit=replace(few.fit, keep="last")), made_set, tmp_path / "last")[0]
+    assert last.history[0].keys() == {"epoch", "step", "loss", "val_loss"}
+    both = train(replace(few, validation_steps=2), made_set, tmp_path / "both")[0]
+    assert "val_auc" in both.history[0]
+
+
 def test_the_flow_must_be_the_networks(made_set, tmp_path):
     from flowtell.training.models import FLOW_PRESETS, build_flow_network
     from flowtell.training.run_folder import write_json

@@ -157,6 +157,12 @@ def test_settings_that_do_not_fit_are_named(change, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_teacher_that_nothing_is_learned_from_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"with a teacher_share of 0 nothing is learned from '.*pairs\.npz'"):
+        train_flow(SETTINGS, tmp_path / "run", teacher=tmp_path / "pairs.npz")
+    assert not (tmp_path / "run").exists()
+
+
 def test_each_pass_shows_every_example_once_and_depends_on_the_position_alone():
     whole = infinite_order(5, 3, 0, 20)
     assert [sorted(whole[k : k + 5]) for k in (0, 5, 10, 15)] == [list(range(5))] * 4
@@ -228,6 +234,13 @@ def test_what_is_not_finite_ends_the_run_and_is_never_kept(task, third, message,
         assert all(np.isfinite(state[name]).all() for name in state.files if name != "record")
     assert (record["step"], record["best_step"]) == (2, 1 if keep == "validation" else 2)
     assert [row["step"] for row in read_log(tmp_path)] == [1, 2]
+
+
+def test_weights_are_not_told_best_by_a_figure_that_is_not_there(tmp_path):
+    task = _ScriptedTask([])
+    task.validate = dict
+    with pytest.raises(InputError, match="validation gives no val_auc, by which the best weights are told"):
+        fit(task, FitSettings(steps=1, epoch_steps=1, batch_size=2), tmp_path, {})
 
 
 def test_the_least_training_loss_is_kept_where_it_is_asked_for(tmp_path):
