@@ -165,7 +165,7 @@ class _Loop:
             state["stale"] += 1
         self._restore(current)
         log.write(state["history"])
-        if settings.patience is not None and state["stale"] > settings.patience:
+        if settings.patience is not None and state["stale"] >= settings.patience:
             state["ended"] = "patience"
         elif state["step"] == settings.last_step:
             state["ended"] = "steps"

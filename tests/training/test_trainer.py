@@ -190,11 +190,12 @@ class _ScriptedTask:
         return {"val_auc": next(self._figures)}
 
 
-def test_patience_ends_a_run_and_the_best_is_kept(tmp_path):
-    settings = FitSettings(steps=10, epoch_steps=1, batch_size=2, patience=1)
+@pytest.mark.parametrize(("patience", "ran"), [(1, [0.5, 0.8, 0.7]), (2, [0.5, 0.8, 0.7, 0.6])])
+def test_patience_ends_a_run_and_the_best_is_kept(patience, ran, tmp_path):
+    settings = FitSettings(steps=10, epoch_steps=1, batch_size=2, patience=patience)
     result = fit(_ScriptedTask([0.5, 0.8, 0.7, 0.6, 0.9]), settings, tmp_path, {})
     assert (result.best_step, result.stopped_early) == (2, True)
-    assert [row["val_auc"] for row in result.history] == [0.5, 0.8, 0.7, 0.6]
+    assert [row["val_auc"] for row in result.history] == ran
     again = fit(_ScriptedTask([]), settings, tmp_path, {})
     assert again == result
 
