@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from flowtell import InputError
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import in_batches
 from flowtell.training.metrics import auc
@@ -31,7 +32,7 @@ def new_classifier(settings, imagenet=None):
         imagenet: path of VGG16's weights without the top; None for random ones.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_imagenet_weights`.
+        InputError: the file cannot be read, or holds no VGG16 of that width.
     """
     keras.utils.set_random_seed(settings.fit.seed)
     config = ClassifierConfig(
@@ -50,7 +51,13 @@ def new_classifier(settings, imagenet=None):
     finally:
         keras.config.set_dtype_policy(before)
     if imagenet is not None:
-        load_imagenet_weights(classifier, imagenet)
+        try:
+            load_imagenet_weights(classifier, imagenet)
+        except (KeyError, OSError, ValueError) as error:
+            raise InputError(
+                f"'{imagenet}' holds no VGG16 weights of width {settings.width}: give Keras's file of VGG16 "
+                f"without the top, whose width is 1 ({error})"
+            ) from error
     return classifier
 
 
@@ -111,8 +118,8 @@ class JudgeTask:
         validated: positions that `validate` judges, of as many videos as `validation_steps` allows.
 
     Raises:
-        InputError: the features or the flow cannot be read.
-        FileNotFoundError, ValueError: as `load_imagenet_weights`.
+        InputError: the flow cannot be read, the cache holds other features, or as `new_classifier`.
+        OSError: the cache cannot be written or read.
     """
 
     monitor, higher_is_better = "val_auc", True

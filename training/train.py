@@ -75,10 +75,14 @@ def train_judge(settings, data, folder, network, *, name, licence, imagenet=None
         "split": manifest,
         "imagenet": None if imagenet is None else _hash(imagenet),
     }
+    cache = cache or folder / "features"
     try:
-        task = JudgeTask(settings, data.prepared, data.parts, cache or folder / "features", imagenet)
-    except (FileNotFoundError, OSError) as error:
-        raise InputError(f"'{imagenet}' holds no VGG16 weights: {error}") from error
+        task = JudgeTask(settings, data.prepared, data.parts, cache, imagenet)
+    except OSError as error:
+        raise InputError(
+            f"the features in '{cache}' cannot be written: {error.strerror or error}; make room and run the "
+            "same command again to go on"
+        ) from error
     judged = {data.prepared.videos[position].label for position in task.validated}
     if settings.fit.keep == "validation" and judged != {0, 1}:
         raise InputError(

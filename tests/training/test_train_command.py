@@ -1,8 +1,11 @@
 """`flowtell train`, as a user runs it."""
 
 import json
+import sys
 
+import h5py
 import pytest
+from processes import run_on_a_full_disk
 
 from flowtell.__main__ import main
 
@@ -37,3 +40,27 @@ def test_the_next_step_that_it_prints_judges_people_it_was_not_trained_on(comman
     parts = json.loads((tmp_path / "run" / "split.json").read_text())["parts"]
     assert report["part"] == "test"
     assert len(report["files"]) == len(parts["test"]) < len(parts["train"])
+
+
+@pytest.mark.parametrize("kind", ["text", "other.h5"])
+def test_a_file_of_other_weights_is_wrong_usage(kind, command, tmp_path, capsys):
+    path = tmp_path / kind
+    if kind == "text":
+        path.write_text("no weights")
+    else:
+        with h5py.File(path, "w") as file:
+            file.create_group("dense")
+    assert main([*command, "--imagenet", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"'{path}' holds no VGG16 weights of width 16: give Keras's file of VGG16" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_full_disk_under_the_features_is_said_to_be_one(command, tmp_path):
+    # The features of a video's 8 pairs take 2048 bytes: 2x2 places of 32 filters in float16.
+    done = run_on_a_full_disk([sys.executable, "-m", "flowtell", *command], largest_file_bytes=1500)
+    assert done.returncode == 2
+    assert f"the features in '{tmp_path / 'run' / 'features'}' cannot be written: " in done.stderr
+    assert "make room and run the same command again to go on" in done.stderr
+    assert "VGG16" not in done.stderr
+    assert not list(tmp_path.glob("run/features/*.npy"))
