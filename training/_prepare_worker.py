@@ -8,6 +8,7 @@ null}`, or a sentence instead of null. A video that takes the process down takes
 
 import json
 import os
+import signal
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["cut_clips", "main", "store_flow"]
 
 def main():
     """Do the jobs that come in until there are no more."""
+    # Ctrl-C reaches the whole group of processes: who started this one says so, once, and ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     hush_tensorflow()
     # What a job prints, or a library it uses, must not come between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")

@@ -37,7 +37,8 @@ class WorkerPool:
     def run(self, jobs):
         """Yield (job, error) for each job as it ends, error being None or one sentence.
 
-        A job whose process dies gives an error that names the signal; the next job gets a new process.
+        A job whose process dies gives an error that names the signal; the next job gets a new process. A job
+        that no process can be started for gives an error that says why.
         """
         waiting, done = queue.SimpleQueue(), queue.SimpleQueue()
         for job in jobs:
@@ -60,7 +61,12 @@ class WorkerPool:
                 job = waiting.get_nowait()
             except queue.Empty:
                 break
-            worker = worker or self._start()
+            try:
+                worker = worker or self._start()
+            except OSError as error:
+                cause = error.strerror or error
+                done.put((job, f"no process can be started to work on '{job['record']}': {cause}"))
+                continue
             if worker is None:
                 break
             try:
@@ -69,7 +75,8 @@ class WorkerPool:
                 answer = worker.stdout.readline()
             except BrokenPipeError:
                 answer = ""
-            if answer:
+            # A line that does not end is of a process that died while it wrote.
+            if answer.endswith("\n"):
                 done.put((job, json.loads(answer)["error"]))
                 continue
             code = worker.wait()
