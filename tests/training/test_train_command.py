@@ -11,9 +11,9 @@ from flowtell.__main__ import main
 
 SETTINGS = """
 encoding = "uv"
-input_size = 32
+input_size = 64
 head_units = [8]
-width = 16
+width = 4
 pair_stride = 1
 [fit]
 steps = 2
@@ -52,13 +52,13 @@ def test_a_file_of_other_weights_is_wrong_usage(kind, command, tmp_path, capsys)
             file.create_group("dense")
     assert main([*command, "--imagenet", str(path)]) == 2
     error = capsys.readouterr().err
-    assert f"'{path}' holds no VGG16 weights of width 16: give Keras's file of VGG16" in error
+    assert f"'{path}' holds no VGG16 weights of width 4: give Keras's file of VGG16" in error
     assert len(error.splitlines()) == 1
 
 
 def test_a_full_disk_under_the_features_is_said_to_be_one(command, tmp_path):
-    # The features of a video's 8 pairs take 2048 bytes: 2x2 places of 32 filters in float16.
-    done = run_on_a_full_disk([sys.executable, "-m", "flowtell", *command], largest_file_bytes=1500)
+    # The features of a video's 8 pairs take 32,768 bytes: 4x4 places of 128 filters in float16.
+    done = run_on_a_full_disk([sys.executable, "-m", "flowtell", *command], largest_file_bytes=30_000)
     assert done.returncode == 2
     assert f"the features in '{tmp_path / 'run' / 'features'}' cannot be written: " in done.stderr
     assert "make room and run the same command again to go on" in done.stderr
