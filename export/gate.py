@@ -9,10 +9,10 @@ from pathlib import Path
 
 import keras
 import onnx
-import onnxruntime
 
 import flowtell
 from flowtell import Bundle, FlowtellError
+from flowtell._onnxruntime import load_onnxruntime
 from flowtell.export.bisect import Difference, first_difference
 from flowtell.export.gate_clips import GateClip
 from flowtell.export.graphs import detector_graph
@@ -89,7 +89,9 @@ class Verdict:
             "provider": "CPUExecutionProvider",
             "cpu": cpu_class(),
             # of the modules: the distribution that brings one may have another name, as onnxruntime-gpu
-            "versions": {module.__name__: module.__version__ for module in (flowtell, keras, onnxruntime)},
+            "versions": {
+                module.__name__: module.__version__ for module in (flowtell, keras, load_onnxruntime())
+            },
             "figures": asdict(self.comparison.figures),
             "limits": {name: limit.value for name, limit in self.limits.items()},
         }
