@@ -53,6 +53,15 @@ def imported_modules(path, package):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+def imports_of(part):
+    """Yield each file of a part with each module that it imports."""
+    folder, package, _ = PARTS[part]
+    for path in files_of(part):
+        below = path.relative_to(ROOT / folder).parent.parts
+        for module in imported_modules(path, ".".join([package, *below])):
+            yield path, module
+
+
 def test_every_part_of_the_distribution_is_checked():
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     checked = {package: folder for folder, package, _ in PARTS.values()}
@@ -66,12 +75,10 @@ def test_every_part_of_the_distribution_is_checked():
 
 @pytest.mark.parametrize("part", PARTS)
 def test_parts_import_only_what_lies_below_them(part):
-    folder, package, allowed = PARTS[part]
-    for path in files_of(part):
-        below = path.relative_to(ROOT / folder).parent.parts
-        for module in imported_modules(path, ".".join([package, *below])):
-            other = part_of(module)
-            assert other is None or other == part or other in allowed, f"{path} imports {module}"
+    _, _, allowed = PARTS[part]
+    for path, module in imports_of(part):
+        other = part_of(module)
+        assert other is None or other == part or other in allowed, f"{path} imports {module}"
 
 
 def test_the_engine_imports_nothing_but_numpy_av_and_onnxruntime():
@@ -87,11 +94,8 @@ def test_the_engine_imports_nothing_but_numpy_av_and_onnxruntime():
 
 @pytest.mark.parametrize("part", PARTS)
 def test_onnxruntime_is_loaded_where_it_is_told_to_report_nothing(part):
-    folder, package, _ = PARTS[part]
-    for path in files_of(part):
-        below = path.relative_to(ROOT / folder).parent.parts
-        for module in imported_modules(path, ".".join([package, *below])):
-            assert module.split(".")[0] != "onnxruntime", f"{path} does not use load_onnxruntime()"
+    for path, module in imports_of(part):
+        assert module.split(".")[0] != "onnxruntime", f"{path} does not use load_onnxruntime()"
 
 
 def test_export_imports_only_the_models_of_training():
