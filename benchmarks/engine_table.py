@@ -48,8 +48,7 @@ def _rates(row):
     if not row:
         return "", ""
     times = f"{row['times_the_original']['median']:.1f}" if "times_the_original" in row else ""
-    low, high = row["pairs_per_s"]["quartiles"]
-    return f"{row['pairs_per_s']['median']:.1f} ({low:.1f} to {high:.1f})", times
+    return _spread(row["pairs_per_s"]), times
 
 
 def _verdicts(row, name):
@@ -62,20 +61,20 @@ def _share(row, of):
 
 
 def _anytime(name, found):
-    saved = f"{_times(found['times_faster'])} times as fast"
+    saved = f"{_spread(found['times_faster'])} times as fast"
     flips = sum(found["flips"].values())
     beside = ""
     if "times_the_original" in found:
-        beside = f", {_times(found['times_the_original'])} times as fast as the original on every pair"
+        beside = f", {_spread(found['times_the_original'])} times as fast as the original on every pair"
     return (
         f"Anytime beside every pair ({name}, {found['files']} files): {saved}{beside}; "
         f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdicts changed."
     )
 
 
-def _times(spread):
-    low, high = spread["quartiles"]
-    return f"{spread['median']:.1f} ({low:.1f} to {high:.1f})"
+def _spread(found):
+    low, high = found["quartiles"]
+    return f"{found['median']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _main():

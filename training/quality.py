@@ -37,10 +37,8 @@ def detector_figures(videos, clip_logits, folds, aside=()):
     truth = np.asarray([v.label for v in kept])
     fold = np.asarray(folds)[judged]
     scores, raw, verdicts = (np.zeros(len(judged)) for _ in range(3))
-    for k in np.unique(fold):
-        others = fold != k
-        temperature, threshold = _operating_point(judged[others], truth[others], clip_logits)
-        for row in np.flatnonzero(fold == k):
+    for rows, temperature, threshold in _points_by_fold(judged, truth, fold, clip_logits):
+        for row in rows:
             logits = np.asarray(clip_logits[judged[row]])
             scores[row], raw[row] = _file_score(logits, temperature), _file_score(logits, 1.0)
             verdicts[row] = scores[row] > threshold
@@ -81,10 +79,8 @@ def highest_face_figures(videos, clip_logits, tracks, folds, aside=()):
     truth = np.asarray([videos[i].label for i in judged])
     fold = np.asarray(folds)[judged]
     scores = np.zeros(len(judged))
-    for k in np.unique(fold):
-        others = fold != k
-        temperature, _ = _operating_point(judged[others], truth[others], clip_logits)
-        for row in np.flatnonzero(fold == k):
+    for rows, temperature, _ in _points_by_fold(judged, truth, fold, clip_logits):
+        for row in rows:
             logits, faces = np.asarray(clip_logits[judged[row]]), np.asarray(tracks[judged[row]])
             scores[row] = max(_file_score(logits[faces == face], temperature) for face in np.unique(faces))
     return ranking_figures([videos[i] for i in judged], scores, aside)
@@ -96,6 +92,13 @@ def _accuracy_by_method(videos, right):
         files = sorted({row for pair in pairs if videos[pair[0]].method == method for row in pair})
         by_method[method] = {"value": float(np.mean(right[files])), "files": len(files)}
     return by_method
+
+
+def _points_by_fold(judged, truth, fold, clip_logits):
+    """Yield the rows of each fold with the temperature and the threshold of the other folds."""
+    for k in np.unique(fold):
+        others = fold != k
+        yield np.flatnonzero(~others), *_operating_point(judged[others], truth[others], clip_logits)
 
 
 def _operating_point(judged, truth, clip_logits):

@@ -84,16 +84,17 @@ class RgbConverter:
         height, width = picture.height, picture.width
         turns = turns_of(picture)
         # at odd heights the two paths round the last row of chroma apart, by one level
-        if picture.format.name in _PLANAR_FIRST and height % 2 == 0:
-            planes, packed = exact_planes(self._planar, picture), None
+        is_planar_first = picture.format.name in _PLANAR_FIRST and height % 2 == 0
+        if is_planar_first:
+            colours: Any = exact_planes(self._planar, picture)
         else:
-            planes, packed = (), _exact(self._packed, picture, "rgb24").to_ndarray()
+            colours = _exact(self._packed, picture, "rgb24").to_ndarray()
         image = self._place(*((width, height) if turns % 2 else (height, width)))
         as_decoded = np.rot90(image, -turns)
-        if packed is None:
-            np.stack(planes, -1, out=as_decoded)
+        if is_planar_first:
+            np.stack(colours, -1, out=as_decoded)
         else:
-            as_decoded[...] = packed
+            as_decoded[...] = colours
         return image
 
 
