@@ -15,7 +15,7 @@ from flowtell import Bundle, BundleError, InputError
 from flowtell.export._atomic_folder import replaced_folder
 from flowtell.export._graph_builder import save
 from flowtell.export.bundle_facts import BundleFacts, LeastEvidence
-from flowtell.export.capture import write_capture_graphs
+from flowtell.export.capture import CAPTURE_GRAPHS, write_capture_graphs
 
 __all__ = [
     "PAPERS",
@@ -44,7 +44,7 @@ def write_bundle_folder(
     papers: Mapping[str, str],
     gate: Callable[[Bundle], list[dict[str, object]]] | None = None,
 ) -> None:
-    """Write a bundle: faces and crop graphs, the graphs given, the papers and the manifest.
+    """Write a bundle: the graphs up to the crop, the graphs given, the papers and the manifest.
 
     A reader finds the old bundle or the new one, never half of one, whatever ends this process
     (`flowtell.export._atomic_folder`).
@@ -74,7 +74,7 @@ def write_bundle_folder(
     make_folder(folder.parent)
     with replaced_folder(folder) as scratch:
         write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
-        entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in ("faces", "crop")}
+        entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in CAPTURE_GRAPHS}
         for name, precisions in graphs.items():
             entries[name] = {}
             for precision, model in precisions.items():
@@ -88,7 +88,7 @@ def write_bundle_folder(
             (scratch / name).write_text(papers[name], encoding="utf-8")
         detectors = [entry["sha256"] for entry in entries.get("detector", {}).values()]
         manifest = {
-            "format": 1,
+            "format": 2,
             "name": facts.name,
             "licence": facts.licence,
             "colour_order": "RGB",

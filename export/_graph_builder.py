@@ -43,6 +43,10 @@ class GraphBuilder:
         """Return the length of one axis as ``int64 [1]``; a runtime folds it where that axis is static."""
         return self.node("Shape", value, start=axis, end=axis + 1)
 
+    def round_half_up(self, value: str) -> str:
+        """Round to whole levels; ONNX's own Round goes half to even, which no integer host would guess."""
+        return self.node("Floor", self.node("Add", value, self.constant(0.5, np.float32)))
+
     def constant(self, value: object, dtype: type[np.generic] = np.int64, name: str | None = None) -> str:
         """Store an initialiser, once for equal values, and return its name."""
         array = np.asarray(value, dtype=dtype)
@@ -79,7 +83,7 @@ def tensor(name: str, dtype: int, shape: Sequence[int | str]) -> onnx.ValueInfoP
 
 
 def frame_input() -> onnx.ValueInfoProto:
-    """Describe the input that both capture graphs share: one frame, ``uint8 [H, W, 3]``, RGB."""
+    """Describe the input that all capture graphs share: one frame, ``uint8 [H, W, 3]``, RGB."""
     return tensor("frame", TensorProto.UINT8, ["H", "W", 3])
 
 

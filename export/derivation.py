@@ -13,6 +13,7 @@ from flowtell.export._bundle_folder import require_replaceable, write_bundle_fol
 from flowtell.export._stages import StageLog
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
 from flowtell.export.bundle_facts import BundleFacts
+from flowtell.export.capture import CAPTURE_GRAPHS
 from flowtell.export.gate import LimitTable, judge_precision
 from flowtell.export.gate_clips import clips_of_files
 from flowtell.export.limits import LIMITS
@@ -83,7 +84,7 @@ def derive_bundle(
     others = {
         name: {"fp32": bundle.read_graph(name)}
         for name in bundle.manifest.graphs
-        if name not in ("faces", "crop", "detector")
+        if name not in (*CAPTURE_GRAPHS, "detector")
     }
 
     def gate(new: Bundle) -> list[dict[str, object]]:

@@ -229,7 +229,7 @@ def graphs_change_places(folder: Path) -> None:
 # Manifests.
 manifest_case("unknown_key", "the manifest has the unknown key 'run'", lambda m: m.update(run="rm -rf"))
 manifest_case("missing_key", "the manifest lacks the key 'licence'", lambda m: m.pop("licence"))
-manifest_case("newer_format", "has format 2", lambda m: m.update(format=2))
+manifest_case("newer_format", "has format 3", lambda m: m.update(format=3))
 manifest_case(
     "wrong_type", "'crop_size' must be an integer from 64 to 1024", lambda m: m.update(crop_size="64")
 )
@@ -260,7 +260,7 @@ def edit_text(old: str, new: str) -> Callable[[Path], None]:
 
 
 CASES.append(HostileCase("duplicate_key", "the key 'format' appears twice",
-                         edit_text('"format": 1,', '"format": 1, "format": 1,')))  # fmt: skip
+                         edit_text('"format": 2,', '"format": 2, "format": 2,')))  # fmt: skip
 CASES.append(HostileCase("infinity_in_a_certificate", "holds a number that is not finite",
                          edit_text('"certificates": []', '"certificates": [{"x": 1e999}]')))  # fmt: skip
 

@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,9 @@ from numpy.typing import NDArray
 from . import samples
 from ._bundle import Bundle
 from ._cache import private_cache_folder
-from ._clips import MIN_PAIRS, ClipMaker
+from ._clips import MIN_PAIRS
 from ._clock import StageClock
 from ._errors import BundleError, ProviderError
-from ._faces import Cropper, FaceFinder
 from ._frames import open_frames
 from ._pipeline import FaceGraphs
 from ._providers import Provider, provider_called, usable_providers
@@ -91,9 +91,7 @@ def _probe(
 
 def _probe_clip(graphs: FaceGraphs) -> NDArray[np.uint8] | None:
     """Return `uint8 [1, 5, S, S, 3]`; None where the bundle's face graphs find no face in the sample."""
-    clock = StageClock()
-    finder, cropper = FaceFinder(graphs.faces, clock), Cropper(graphs.crop, graphs.crop_size, clock)
-    maker = ClipMaker(finder, cropper, MIN_PAIRS, graphs.crop_margin)
+    maker = replace(graphs, pairs_per_clip=MIN_PAIRS).clip_maker(StageClock())
     with open_frames(samples.natural_path()) as frames:
         for frame in frames:
             for clip in maker.push(frame):

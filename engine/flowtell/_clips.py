@@ -6,12 +6,13 @@ frame and at most T+1 crops of at most 16 faces, however long the video is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._faces import Box, Crop, Cropper, Face, FaceFinder, square_box
+from ._face_crops import Cropper, FaceCrop, WaitingPixels
+from ._faces import Box, Face, FaceFinder, square_box
 from ._frame import Frame, RgbFrame
 from ._tracks import OpenClip, Track, is_same_face, match_faces
 
@@ -44,7 +45,6 @@ _BACKGROUND_RATIO = 2
 `docs/decisions/0006-which-faces-decide.md`."""
 
 
-@dataclass(frozen=True, eq=False)
 class FaceClip:
     """Consecutive frames of one tracked face, all cropped with the same box.
 
@@ -54,17 +54,48 @@ class FaceClip:
         end_s: presentation time of the last frame, in seconds.
         box: (x, y, w, h) in px of the upright frame, even, square; may reach outside the frame.
         is_background: whether, at its start, another face in the frame was more than twice as large.
-        frames: `uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T.
         times_s: presentation time of each frame, in seconds.
     """
 
-    track: int
-    start_s: float
-    end_s: float
-    box: Box
-    is_background: bool
-    frames: NDArray[np.uint8]
-    times_s: tuple[float, ...]
+    def __init__(
+        self,
+        track: int,
+        start_s: float,
+        end_s: float,
+        box: Box,
+        is_background: bool,
+        frames: NDArray[np.uint8] | Sequence[FaceCrop],
+        times_s: Sequence[float],
+    ) -> None:
+        """Take the clip's frames, or the crops that they are made of when they are first asked for."""
+        self.track = track
+        self.start_s = start_s
+        self.end_s = end_s
+        self.box = box
+        self.is_background = is_background
+        self.times_s = tuple(times_s)
+        self._frames = frames
+
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """`uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T."""
+        frames = self._frames
+        if not isinstance(frames, np.ndarray):
+            frames = self._frames = np.stack([crop.image for crop in frames])
+        return frames
+
+    @property
+    def pairs(self) -> int:
+        """Number of consecutive frame pairs, n."""
+        return len(self._frames) - 1
+
+    def part(self, first: int, last: int) -> FaceClip:
+        """Return the clip of the frames from `first` to `last`, both of them in it."""
+        frames = self._frames[first : last + 1]
+        if isinstance(frames, np.ndarray):
+            frames = frames.copy()  # a view would keep the whole clip
+        times_s = self.times_s[first : last + 1]
+        return FaceClip(self.track, times_s[0], times_s[-1], self.box, self.is_background, frames, times_s)
 
 
 class ClipMaker:
@@ -77,11 +108,20 @@ class ClipMaker:
         found_faces: faces seen that were not.
     """
 
-    def __init__(self, finder: FaceFinder, cropper: Cropper, pairs_per_clip: int, margin: float) -> None:
+    def __init__(
+        self,
+        finder: FaceFinder,
+        cropper: Cropper,
+        pairs_per_clip: int,
+        margin: float,
+        waiting: WaitingPixels | None,
+    ) -> None:
+        """Make crops when they are asked for, as far as `waiting` has room; None makes each at once."""
         self._finder = finder
         self._cropper = cropper
         self._pairs_per_clip = pairs_per_clip
         self._margin = margin
+        self._waiting = waiting
         self._tracks: list[Track] = []
         self._next_number = 0
         self._previous: Frame | None = None
@@ -119,18 +159,25 @@ class ClipMaker:
 
         A cut changes the whole picture, though it may be seen in the crop of one face alone.
         """
-        grown: list[tuple[OpenClip, Crop]] = []
+        grown: list[tuple[OpenClip, FaceCrop]] = []
         for track in self._tracks:
             clip = track.clip
             if clip is None:
                 continue
             crop = self._cropper.cut(frame, clip.box)
-            if track.cuts.is_cut(clip.signature, crop.signature):
+            if track.cuts.is_cut(clip.crops[-1].signature, crop.signature):
                 return self.finish()
             grown.append((clip, crop))
         for clip, crop in grown:
+            self._make_or_put_off(crop)
             clip.append(frame.time_s, crop)
         return []
+
+    def _make_or_put_off(self, crop: FaceCrop) -> None:
+        if self._waiting is None:
+            _ = crop.image
+        else:
+            crop.wait_in(self._waiting)
 
     def _is_look_due(self) -> bool:
         clips = [track.clip for track in self._tracks]
@@ -173,7 +220,8 @@ class ClipMaker:
         box = square_box(face, self._margin)
         is_background = largest_px > _BACKGROUND_RATIO * face.size_px
         crop = self._cropper.cut(frame, box)
-        track.clip = OpenClip(box, face, is_background, crop.signature, [frame.time_s], [crop.image])
+        self._make_or_put_off(crop)
+        track.clip = OpenClip(box, face, is_background, [frame.time_s], [crop])
 
     def _close_full(self, track: Track, clip: OpenClip, face: Face | None) -> list[FaceClip]:
         """Close a clip of T pairs at a look that found its face at `face`, or did not find it."""
@@ -193,7 +241,7 @@ class ClipMaker:
         clip = track.clip
         if clip is not None:
             last = clip.pairs
-            while last >= MIN_PAIRS and not self._holds_face(clip, clip.images[last]):
+            while last >= MIN_PAIRS and not self._holds_face(clip, clip.crops[last].image):
                 last -= 1
             clip.keep(last + 1)
         return self._close(track)
@@ -219,8 +267,7 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
-        times_s = tuple(clip.times_s)
-        frames = np.stack(clip.images)
+        start_s, end_s = clip.times_s[0], clip.times_s[-1]
         return [
-            FaceClip(track.number, times_s[0], times_s[-1], clip.box, clip.is_background, frames, times_s)
+            FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, clip.crops, clip.times_s)
         ]

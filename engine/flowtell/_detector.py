@@ -313,9 +313,9 @@ class Detector:
         if not isinstance(path, str | os.PathLike):
             raise InputError(f"a video is named by a str or a path, not by {path!r}")
         self._pool.require_caller()
-        run = FileRun(self._graphs, self._pool, self._cores, path, control, progress)
+        run = FileRun(self._graphs, self._pool, self._cores, path, effort, control, progress)
         manifest = self._bundle.manifest
-        run.judge(effort, manifest)
+        run.judge(manifest)
         return run.result(self._bundle, self.provider, self._precision)
 
 

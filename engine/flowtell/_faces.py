@@ -1,4 +1,4 @@
-"""Finds faces in a frame and cuts them out: `faces.onnx`, `crop.onnx` and the arithmetic of boxes."""
+"""Finds faces in a frame: `faces.onnx` and the arithmetic of boxes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._clock import StageClock
 from ._frame import Frame
 from ._sessions import GraphSession, require_shape
 
-__all__ = ["Box", "Crop", "Cropper", "Face", "FaceFinder", "merge_candidates", "square_box"]
+__all__ = ["Box", "Face", "FaceFinder", "iou", "merge_candidates", "square_box"]
 
 Box = tuple[int, int, int, int]
 """(x, y, w, h): whole even pixels of the frame, w = h; may reach outside the frame."""
@@ -25,8 +25,6 @@ _MAX_CORNER_PX = 1 << 20
 
 _MIN_SIDE_PX = 1
 """Of a candidate: no mean of such candidates is without area."""
-
-_SIGNATURE_SHAPE = (8, 8, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,6 @@ MIN_FRAME_PX = 32
 and faces.onnx, which scales the longer side to a bound, would be left with no rows or columns at all."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Crop:
-    """A face cut out of a frame: `uint8 [S, S, 3]` RGB, and its 8x8 averages for finding shot cuts."""
-
-    image: NDArray[np.uint8]
-    signature: NDArray[np.uint8]
-
-
 class FaceFinder:
     """Finds the faces of a frame."""
 
@@ -86,38 +76,6 @@ class FaceFinder:
         require_shape(scores, (scores.size,), "faces.onnx")
         require_shape(boxes, (scores.size, 4), "faces.onnx")
         return merge_candidates(boxes, scores)
-
-
-class Cropper:
-    """Cuts boxes out of frames and scales them to the bundle's crop size S."""
-
-    def __init__(self, session: GraphSession, crop_size: int, clock: StageClock) -> None:
-        self._session = session
-        self._crop_size = crop_size
-        self._clock = clock
-
-    def cut(self, frame: Frame, box: Box) -> Crop:
-        """Return the crop of `box` from `frame`, the edge repeated outside it."""
-        x, y, width, height = box
-        with self._clock.stage("crop"):
-            left, right = _visible(x, width, frame.width)
-            top, bottom = _visible(y, height, frame.height)
-            crop, signature = self._session.run(
-                ("crop", "signature"),
-                # no more than crop.onnx would cut out of the whole frame
-                frame=frame.part(left, top, right, bottom),
-                box=np.array((x - left, y - top, width, height), dtype=np.int64),
-            )
-        return Crop(
-            require_shape(crop, (self._crop_size, self._crop_size, 3), "crop.onnx"),
-            require_shape(signature, _SIGNATURE_SHAPE, "crop.onnx"),
-        )
-
-
-def _visible(start: int, extent: int, size: int) -> tuple[int, int]:
-    """Return what a frame of `size` px has of a side of a box, at least one px, the nearest to the box."""
-    first = min(max(start, 0), size - 1)
-    return first, max(min(start + extent, size), first + 1)
 
 
 def merge_candidates(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[Face]:

@@ -13,7 +13,7 @@ from ._bundle import Bundle
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
-from ._effort import Effort
+from ._effort import EVERYTHING, Effort
 from ._errors import DecodeError, InputError
 from ._foresight import Foresight
 from ._frame import Frame
@@ -24,7 +24,7 @@ from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
 from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
 from ._run_control import RunControl, TimeUpError
-from ._runs import Judge, RunPlan
+from ._runs import RunPlan
 from ._verdict import JudgedClip, concluded, faces_from_clips
 
 __all__ = ["FileRun", "judged_in_order", "known_in_order"]
@@ -32,6 +32,10 @@ __all__ = ["FileRun", "judged_in_order", "known_in_order"]
 _FRAMES_AHEAD_BYTES = 1 << 24
 """Decoded frames that wait: 16 MiB, five of 1080p in 4:2:0; one at least, however large. The process that
 decodes them works ahead by twice as much."""
+
+_FORESEEN_RUNS = 9
+"""Runs that are judged while a file is still being read: those of the sequential test's first three looks at
+one face. Of 14 development files 12 need more."""
 
 
 class FileRun:
@@ -43,22 +47,26 @@ class FileRun:
         pool: JudgePool,
         cores: Cores,
         path: str | os.PathLike[str],
+        effort: Effort,
         control: RunControl,
         progress: Callable[[Progress], None] | None,
     ) -> None:
+        """Judge as much of the file as `effort` says."""
         self._pool = pool
         self._cores = cores
         self._path = path
+        self._effort = effort
         self._control = control
         self._clock = StageClock()
-        self._reader = ClipReader(graphs, path, self._clock, progress)
+        is_sampled = effort != EVERYTHING
+        self._reader = ClipReader(graphs, path, self._clock, progress, is_sampled=is_sampled)
         self._judged: list[JudgedClip] = []
         self._deciding: set[int] | None = None
         self._stopped = "all"
         self._time_is_up = False
 
-    def judge(self, effort: Effort, manifest: Manifest) -> None:
-        """Read the file and judge as much of it as `effort` says.
+    def judge(self, manifest: Manifest) -> None:
+        """Read the file and judge it.
 
         Raises:
             CancelledError: where the run was cancelled.
@@ -72,16 +80,12 @@ class FileRun:
         try:
             with ahead, self._cores.held(urgent=True) as core:
                 clips = self._reader.clips(iter(lambda: ahead.get(core), None))
-
-                def judge(chosen: Iterable[FaceClip]) -> Iterator[tuple[FaceClip, ClipLogits]]:
-                    return judged_in_order(self._pool, chosen, core, self._control)
-
-                if effort.is_by_runs:
-                    self._judge_runs(clips, effort, manifest, judge)
-                elif effort.max_clips is None and effort.clips_per_minute is None:
-                    self._keep(judge(clips))
+                if self._effort.is_by_runs:
+                    self._judge_runs(clips, manifest, core)
+                elif self._effort == EVERYTHING:
+                    self._keep(judged_in_order(self._pool, clips, core, self._control))
                 else:
-                    self._judge_sample(clips, effort, core)
+                    self._judge_sample(clips, core)
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"
@@ -117,40 +121,44 @@ class FileRun:
             ),
         )
 
-    def _judge_sample(self, clips: Iterable[FaceClip], effort: Effort, core: Core) -> None:
+    def _judge_sample(self, clips: Iterable[FaceClip], core: Core) -> None:
         """Judge a sample of the clips, which is known when the file has been read; begin with likely ones."""
+        effort, reader = self._effort, self._reader
         sample: EvenSample[FaceClip] = EvenSample(effort.max_clips or MAX_CLIPS_LIMIT)
         with Foresight(self._pool, self._control) as foresight:
             for clip in clips:
-                given_up = sample.offer(clip, preferred=not clip.is_background)
-                if given_up is not None:
-                    foresight.give_up(given_up)
-                duration_s = self._reader.duration_s
-                if given_up is not clip and duration_s is not None and 0 < clip.end_s < duration_s:
-                    size = _sample_size(effort, duration_s)
-                    if sample.may_keep_latest(clip.end_s / duration_s, size):
-                        foresight.begin(clip)
-            chosen = sample.items(_sample_size(effort, self._reader.time_s))
+                size = None if reader.duration_s is None else _sample_size(effort, reader.duration_s)
+                foresight.offer(clip, sample, reader.share_until(clip.end_s), size)
+            chosen = sample.items(_sample_size(effort, reader.time_s))
             self._stopped = "all" if sample.offered == len(chosen) else "budget"
             foresight.give_up_others(chosen)
             self._keep(judged_in_order(self._pool, chosen, core, self._control, foresight.submit))
 
-    def _judge_runs(
-        self, clips: Iterable[FaceClip], effort: Effort, manifest: Manifest, judge: Judge
-    ) -> None:
+    def _judge_runs(self, clips: Iterable[FaceClip], manifest: Manifest, core: Core) -> None:
+        """Judge runs of the clips until there is enough; begin with those that a test asks for first."""
+        effort, reader = self._effort, self._reader
         plan = RunPlan(manifest.pairs_per_clip)
-        for clip in clips:
-            plan.add(clip)
-        self._reader.expect(plan.close())
-        self._deciding = plan.deciding
-        try:
-            if effort.compute_s is not None:
-                self._keep(plan.judge_for(effort.compute_s, manifest.least_evidence.pairs, judge))
-            elif effort.error_rate is not None:
-                threshold = manifest.thresholds[0].fake_probability
-                self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
-        finally:
-            self._judged.sort(key=lambda item: item.clip.start_s)
+        with Foresight(self._pool, self._control) as foresight:
+
+            def judge(chosen: Iterable[FaceClip]) -> Iterator[tuple[FaceClip, ClipLogits]]:
+                return judged_in_order(self._pool, chosen, core, self._control, foresight.submit)
+
+            for clip in clips:
+                for run in plan.add(clip):
+                    # a budget of time begins when the file has been read
+                    share = None if effort.error_rate is None else reader.share_until(run.end_s)
+                    foresight.offer(run, plan.sample, share, _FORESEEN_RUNS)
+            reader.expect(plan.close())
+            self._deciding = plan.deciding
+            foresight.give_up_others(plan.first(_FORESEEN_RUNS))
+            try:
+                if effort.compute_s is not None:
+                    self._keep(plan.judge_for(effort.compute_s, manifest.least_evidence.pairs, judge))
+                elif effort.error_rate is not None:
+                    threshold = manifest.thresholds[0].fake_probability
+                    self._keep(plan.judge_until_decided(threshold, effort.error_rate, judge))
+            finally:
+                self._judged.sort(key=lambda item: item.clip.start_s)
         self._stopped = plan.stopped
 
     def _keep(self, judged: Iterator[tuple[FaceClip, ClipLogits]]) -> None:
@@ -188,8 +196,10 @@ def judged_in_order(
             waiting.append((clip, submit(clip) if submit else pool.submit(clip.frames, control)))
             yield from known_in_order(waiting, pool.clips_ahead, core, control)
         yield from known_in_order(waiting, 0, core, control)
-    finally:
+    except BaseException:
+        # also where nobody wants the rest
         pool.withdraw(control)
+        raise
 
 
 def known_in_order(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ._budget import EvenSample
 from ._clips import FaceClip
 from ._judging import JudgePool, Ticket
 from ._run_control import RunControl
@@ -33,15 +34,26 @@ class Foresight:
         """End what is still being judged."""
         self._pool.withdraw(self._control)
 
-    def begin(self, clip: FaceClip) -> None:
-        """Judge a clip that will probably count; raises `InputError` where the detector has been closed."""
-        self._tickets[id(clip)] = self._pool.submit(clip.frames, self._control)
+    def offer(
+        self, clip: FaceClip, sample: EvenSample[FaceClip], seen_share: float | None, size: int | None
+    ) -> None:
+        """Offer the next clip to the sample, and judge it where it will probably be among `size` of them.
 
-    def give_up(self, clip: FaceClip) -> None:
-        """Judge a clip no longer, if it was begun."""
-        ticket = self._tickets.pop(id(clip), None)
+        Args:
+            clip: of the run.
+            sample: of its clips.
+            seen_share: of the file that has been read so far; None where nothing is to be begun.
+            size: as of `EvenSample.items`.
+
+        Raises:
+            InputError: where the detector has been closed.
+        """
+        given_up = sample.offer(clip, preferred=not clip.is_background)
+        ticket = self._tickets.pop(id(given_up), None)
         if ticket is not None:
             self._pool.drop(ticket)
+        if given_up is not clip and seen_share is not None and sample.may_keep_latest(seen_share, size):
+            self._tickets[id(clip)] = self._pool.submit(clip.frames, self._control)
 
     def give_up_others(self, chosen: Iterable[FaceClip]) -> None:
         """Judge no clip but these."""

@@ -38,7 +38,7 @@ class Frame(ABC):
 
     @abstractmethod
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
+        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
 
     @cached_property
     def _middle_row(self) -> Image:
@@ -69,8 +69,8 @@ class RgbFrame(Frame):
         return self._image
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
-        return np.ascontiguousarray(self._image[top:bottom, left:right])
+        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
+        return self._image[top:bottom, left:right].copy()
 
 
 class PlanarFrame(Frame):
@@ -87,9 +87,9 @@ class PlanarFrame(Frame):
         return self._converter.part(self.picture, 0, 0, self.width, self.height)
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Return a part of `image`, `uint8 [bottom - top, right - left, 3]`, which must lie in the frame."""
+        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
         if "image" in self.__dict__:
-            return np.ascontiguousarray(self.image[top:bottom, left:right])
+            return self.image[top:bottom, left:right].copy()
         return self._converter.part(self.picture, left, top, right, bottom)
 
     def _is_equal(self, other: Frame) -> bool:

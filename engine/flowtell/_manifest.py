@@ -1,4 +1,4 @@
-"""The manifest of a bundle: `manifest.json`, format 1, parsed strictly.
+"""The manifest of a bundle: `manifest.json`, format 2, parsed strictly.
 
 `schemas/manifest.schema.json` says the same in JSON Schema; a test holds the two together.
 """
@@ -17,7 +17,7 @@ from ._errors import BundleError
 
 __all__ = ["GraphFile", "LeastEvidence", "Manifest", "Threshold", "TrainingSource", "manifest_from_bytes"]
 
-FORMAT = 1
+FORMAT = 2
 MAX_MANIFEST_BYTES = 1 << 20
 """A manifest with certificates for every precision is a few tens of kB."""
 
@@ -31,7 +31,7 @@ MAX_LEAST_PAIRS = 1 << 16
 CROP_SIZE_STEP = 64
 """PWC-Net halves its input six times."""
 
-GRAPH_NAMES = ("faces", "crop", "detector", "flow", "classifier")
+GRAPH_NAMES = ("faces", "cuts", "crop", "detector", "flow", "classifier")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 FLOW_ENCODINGS = ("colour_wheel", "uv")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}\.onnx")
@@ -119,7 +119,7 @@ def manifest_from_bytes(data: bytes) -> Manifest:
     """Parse a manifest.
 
     Raises:
-        BundleError: for anything but a well-formed manifest of format 1: duplicate or unknown keys, wrong
+        BundleError: for anything but a well-formed manifest of format 2: duplicate or unknown keys, wrong
             types, numbers out of range or not finite, file names with a path in them, more than 1 MiB.
     """
     if len(data) > MAX_MANIFEST_BYTES:
@@ -245,7 +245,7 @@ def _graphs(value: Any, where: str) -> Mapping[str, Mapping[str, GraphFile]]:
             fields = _object(entry, f"graph {name!r} {precision}", _GRAPH_FILE)
             files[precision] = GraphFile(**fields)
         graphs[name] = MappingProxyType(files)
-    for name in ("faces", "crop"):
+    for name in ("faces", "cuts", "crop"):
         if name not in graphs:
             raise BundleError(f"manifest.json: {where} lacks the graph {name!r}")
     return MappingProxyType(graphs)

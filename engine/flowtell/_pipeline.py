@@ -13,13 +13,18 @@ from ._bundle import Bundle, bundle_from_argument
 from ._clips import ClipMaker, FaceClip
 from ._clock import StageClock
 from ._errors import DecodeError
-from ._faces import Cropper, FaceFinder
+from ._face_crops import Cropper, WaitingPixels
+from ._faces import FaceFinder
 from ._frame import Frame
 from ._frames import open_frames
 from ._providers import provider_called
 from ._sessions import GraphSession, open_session
 
 __all__ = ["ClipReader", "FaceGraphs", "Progress", "iter_face_clips", "open_face_graphs"]
+
+_MAX_WAITING_BYTES = 1 << 27
+"""What pixels that wait for the sample to be known may take beyond what its crops would: 128 MiB, as much as
+four clips and a fifth that grows take of a face of 580 px (T = 16, margin 1.3, S = 256)."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,24 @@ class Progress:
 
 @dataclass(frozen=True)
 class FaceGraphs:
-    """The two graphs that every user of a bundle needs, open, with the sizes that go with them."""
+    """The three graphs that every user of a bundle needs, open, with the sizes that go with them."""
 
     faces: GraphSession
+    cuts: GraphSession
     crop: GraphSession
     crop_size: int
     pairs_per_clip: int
     crop_margin: float
 
-    def clip_maker(self, clock: StageClock) -> ClipMaker:
-        """Return a maker of face clips for one video, whose stages count towards `clock`."""
+    def clip_maker(self, clock: StageClock, *, is_sampled: bool = False) -> ClipMaker:
+        """Return a maker of face clips for one video, whose stages count towards `clock`.
+
+        Where only a sample of the clips will be looked at, crops are made when they are.
+        """
+        waiting = WaitingPixels(_MAX_WAITING_BYTES) if is_sampled else None
         finder = FaceFinder(self.faces, clock)
-        cropper = Cropper(self.crop, self.crop_size, clock)
-        return ClipMaker(finder, cropper, self.pairs_per_clip, self.crop_margin)
+        cropper = Cropper(self.cuts, self.crop, self.crop_size, clock)
+        return ClipMaker(finder, cropper, self.pairs_per_clip, self.crop_margin, waiting)
 
 
 class ClipReader:
@@ -72,11 +82,13 @@ class ClipReader:
         path: str | os.PathLike[str],
         clock: StageClock,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        is_sampled: bool = False,
     ) -> None:
         self._path = path
         self._clock = clock
         self._progress = progress
-        self.maker = graphs.clip_maker(clock)
+        self.maker = graphs.clip_maker(clock, is_sampled=is_sampled)
         self.failure: DecodeError | None = None
         self._duration_s: float | None = None
         self._latest = Progress(0.0, None, 0, 0)
@@ -121,6 +133,12 @@ class ClipReader:
         """What the file's header says it lasts, in seconds; None where it does not, and not to be trusted."""
         return self._duration_s
 
+    def share_until(self, time_s: float) -> float | None:
+        """Return the share of the file that lies before a time; None where its header does not tell."""
+        if self._duration_s is None or not 0 < time_s < self._duration_s:
+            return None
+        return time_s / self._duration_s
+
     @property
     def time_s(self) -> float:
         """Presentation time of the latest frame, in seconds."""
@@ -141,7 +159,7 @@ class ClipReader:
 
 
 def open_face_graphs(bundle: Bundle, threads: int = 1) -> FaceGraphs:
-    """Open `faces.onnx` and `crop.onnx` of a bundle on the CPU, for so many threads at a time.
+    """Open `faces.onnx`, `cuts.onnx` and `crop.onnx` of a bundle on the CPU, for so many threads at a time.
 
     Raises:
         BundleError, ProviderError: as `open_session`.
@@ -149,6 +167,7 @@ def open_face_graphs(bundle: Bundle, threads: int = 1) -> FaceGraphs:
     manifest = bundle.manifest
     return FaceGraphs(
         open_session(bundle, "faces", "fp32", provider_called("cpu"), threads),
+        open_session(bundle, "cuts", "fp32", provider_called("cpu"), threads),
         open_session(bundle, "crop", "fp32", provider_called("cpu"), threads),
         manifest.crop_size,
         manifest.pairs_per_clip,
@@ -167,8 +186,8 @@ def iter_face_clips(
 
     Args:
         path: a video file.
-        bundle: an open bundle, a bundle's folder, or None for the default; only its faces and crop graphs
-            are used.
+        bundle: an open bundle, a bundle's folder, or None for the default; only its graphs up
+            to the crop are used.
         max_clips: yield at most so many (1 to 256), evenly spread over the file, once it has been read to its
             end; None yields every clip as it completes.
         progress: called with a `Progress` after each frame.
@@ -180,7 +199,8 @@ def iter_face_clips(
     """
     require_clip_budget(max_clips)
     graphs = open_face_graphs(bundle_from_argument(bundle))
-    return _face_clips(ClipReader(graphs, path, StageClock(), progress), max_clips)
+    is_sampled = max_clips is not None
+    return _face_clips(ClipReader(graphs, path, StageClock(), progress, is_sampled=is_sampled), max_clips)
 
 
 def _face_clips(reader: ClipReader, max_clips: int | None) -> Iterator[FaceClip]:

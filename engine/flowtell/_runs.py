@@ -26,6 +26,7 @@ class RunPlan:
     """Gathers the runs of one file, and then judges some of them.
 
     Attributes:
+        sample: of the runs, evenly spread; at most 256 are kept.
         stopped: `all`, `budget` or `decided`; see `Result.stopped`.
         deciding: the tracks that count for the file, known when all clips have been added.
     """
@@ -34,23 +35,26 @@ class RunPlan:
         self._pairs_per_clip = pairs_per_clip
         self._clips: list[tuple[int, bool, int]] = []
         self._populations: dict[int, int] = {}
-        self._sample: EvenSample[FaceClip] = EvenSample(MAX_CLIPS_LIMIT)
+        self.sample: EvenSample[FaceClip] = EvenSample(MAX_CLIPS_LIMIT)
         self.stopped = "all"
         self.deciding: set[int] = set()
 
-    def add(self, clip: FaceClip) -> None:
-        """Add the next clip of the file; at most 256 of all runs are kept, evenly spread."""
-        pairs = len(clip.frames) - 1
+    def add(self, clip: FaceClip) -> Iterator[FaceClip]:
+        """Add the next clip of the file; yield its runs, all of which are to be offered to the sample."""
+        pairs = clip.pairs
         self._clips.append((clip.track, clip.is_background, pairs))
         self._populations[clip.track] = self._populations.get(clip.track, 0) + pairs // MIN_PAIRS
-        for run in _runs_of(clip):
-            self._sample.offer(run, preferred=not clip.is_background)
+        yield from _runs_of(clip)
 
     def close(self) -> int:
         """Say that the file has been read; return how many runs may be judged."""
         self.deciding = deciding_tracks(self._clips, self._pairs_per_clip)
-        self._runs = [run for run in self._sample.by_rank() if run.track in self.deciding]
+        self._runs = [run for run in self.sample.by_rank() if run.track in self.deciding]
         return len(self._runs)
+
+    def first(self, count: int) -> list[FaceClip]:
+        """Return the `count` runs that will be judged first, once the file has been read."""
+        return self._runs[:count]
 
     def judge_for(
         self, compute_s: float, least_pairs: int, judge: Judge
@@ -113,18 +117,7 @@ class RunPlan:
 
 def _runs_of(clip: FaceClip) -> Iterator[FaceClip]:
     """Yield the clip cut into runs of 4 pairs that share a frame with the next; the last takes the rest."""
-    pairs = len(clip.frames) - 1
-    count = pairs // MIN_PAIRS
+    count = clip.pairs // MIN_PAIRS
     for number in range(count):
         first = number * MIN_PAIRS
-        last = pairs if number == count - 1 else first + MIN_PAIRS
-        times_s = clip.times_s[first : last + 1]
-        yield FaceClip(
-            clip.track,
-            times_s[0],
-            times_s[-1],
-            clip.box,
-            clip.is_background,
-            clip.frames[first : last + 1].copy(),  # not a view, which would keep the whole clip
-            times_s,
-        )
+        yield clip.part(first, clip.pairs if number == count - 1 else first + MIN_PAIRS)

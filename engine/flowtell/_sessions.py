@@ -32,7 +32,10 @@ _SIGNATURES = {
     ),
     "crop": _Signature(
         {"frame": ("tensor(uint8)", 3), "box": ("tensor(int64)", 1)},
-        {"crop": ("tensor(uint8)", 3), "signature": ("tensor(uint8)", 3)},
+        {"crop": ("tensor(uint8)", 3)},
+    ),
+    "cuts": _Signature(
+        {"frame": ("tensor(uint8)", 3), "box": ("tensor(int64)", 1)}, {"signature": ("tensor(uint8)", 3)}
     ),
     "detector": _Signature(
         {"clips": ("tensor(uint8)", 5)},
@@ -75,7 +78,7 @@ def open_session(
 
     Args:
         bundle: an open bundle.
-        graph: `faces`, `crop` or `detector`.
+        graph: `faces`, `cuts`, `crop` or `detector`.
         precision: one that the bundle has the graph in.
         provider: what runs it.
         threads: how many threads call it at a time.

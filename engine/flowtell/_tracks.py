@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ._cuts import CutFinder
-from ._faces import Box, Crop, Face, iou, square_box
+from ._face_crops import FaceCrop
+from ._faces import Box, Face, iou, square_box
 
 __all__ = ["OpenClip", "Track", "is_same_face", "match_faces"]
 
@@ -28,24 +26,22 @@ class OpenClip:
     box: Box
     face: Face
     is_background: bool
-    signature: NDArray[np.uint8]
     times_s: list[float]
-    images: list[NDArray[np.uint8]]
+    crops: list[FaceCrop]
 
-    def append(self, time_s: float, crop: Crop) -> None:
+    def append(self, time_s: float, crop: FaceCrop) -> None:
         """Add the next frame."""
         self.times_s.append(time_s)
-        self.images.append(crop.image)
-        self.signature = crop.signature
+        self.crops.append(crop)
 
     def keep(self, frames: int) -> None:
         """Drop all but the first `frames` frames."""
-        del self.times_s[frames:], self.images[frames:]
+        del self.times_s[frames:], self.crops[frames:]
 
     @property
     def pairs(self) -> int:
         """Number of consecutive frame pairs."""
-        return len(self.images) - 1
+        return len(self.crops) - 1
 
 
 @dataclass(eq=False)

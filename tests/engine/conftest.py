@@ -52,12 +52,12 @@ def motion_detector() -> onnx.ModelProto:
 
 @pytest.fixture(scope="session")
 def motion_bundle(tiny_bundle: Path, motion_detector: onnx.ModelProto, tmp_path_factory: Any) -> Path:
-    """A bundle with the real faces and crop graphs and the motion detector; threshold 0.5."""
+    """A bundle with the real graphs up to the crop and the motion detector; threshold 0.5."""
     folder = Path(tmp_path_factory.mktemp("motion"))
-    for name in ("faces.onnx", "crop.onnx"):
+    for name in ("faces.onnx", "cuts.onnx", "crop.onnx"):
         shutil.copy(tiny_bundle / name, folder / name)
     (folder / "detector.onnx").write_bytes(motion_detector.SerializeToString())
-    write_manifest(folder, ("faces", "crop", "detector"))
+    write_manifest(folder, ("faces", "cuts", "crop", "detector"))
     return folder
 
 
@@ -118,7 +118,7 @@ def replace_graph(rewrite_manifest: Callable[..., dict[str, Any]]) -> Callable[.
 
 def write_manifest(folder: Path, graphs: tuple[str, ...], crop_size: int = 64) -> None:
     document = {
-        "format": 1,
+        "format": 2,
         "name": "motion",
         "licence": "Apache-2.0, for tests",
         "colour_order": "RGB",

@@ -245,7 +245,7 @@ def test_what_is_held_does_not_grow(maker, head):
     clips = 0
     for index in range(1000):
         clips += len(maker.push(RgbFrame(shots[index % 6], index / FPS)))
-        held = sum(len(track.clip.images) for track in maker._tracks if track.clip)
+        held = sum(len(track.clip.crops) for track in maker._tracks if track.clip)
         assert held <= 17
     assert clips == 62
 

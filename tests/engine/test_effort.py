@@ -115,7 +115,8 @@ def judge_as(logit):
 def plan_of(*clips):
     plan = RunPlan(16)
     for item in clips:
-        plan.add(item)
+        for run in plan.add(item):
+            plan.sample.offer(run, preferred=not run.is_background)
     plan.close()
     return plan
 
@@ -265,21 +266,42 @@ def test_two_ways_to_say_how_much_are_refused(tiny):
         tiny.detect(NATURAL, max_clips=1, effort=Effort(compute_s=1))
 
 
-def test_a_sample_is_judged_while_the_file_is_read(tiny_bundle, whole, monkeypatch):
-    with Detector.open(tiny_bundle, threads=2) as detector:
-        read_s, begun_at_s = [0.0], []
-        submit = detector._pool.submit
+@pytest.fixture
+def judged_early(tiny_bundle, monkeypatch):
+    """Return `judged_early(**effort)`: the result, and how far the video was read at each submission."""
 
-        def noted(frames, control, **options):
-            begun_at_s.append(read_s[0])
-            return submit(frames, control, **options)
+    def detect(**effort):
+        with Detector.open(tiny_bundle, threads=2) as detector:
+            read_s, begun_at_s = [0.0], []
+            submit = detector._pool.submit
 
-        monkeypatch.setattr(detector._pool, "submit", noted)
-        note = lambda progress: read_s.__setitem__(0, progress.time_s)  # noqa: E731
-        result = detector.detect(NATURAL, max_clips=2, progress=note)
+            def noted(frames, control, **options):
+                begun_at_s.append(read_s[0])
+                return submit(frames, control, **options)
+
+            monkeypatch.setattr(detector._pool, "submit", noted)
+            note = lambda progress: read_s.__setitem__(0, progress.time_s)  # noqa: E731
+            return detector.detect(NATURAL, **effort, progress=note), begun_at_s
+
+    return detect
+
+
+def test_a_sample_is_judged_while_the_file_is_read(judged_early, whole):
+    result, begun_at_s = judged_early(max_clips=2)
     clips = whole.faces[0].clips
     assert begun_at_s[0] < clips[1].end_s < clips[-1].end_s
     # one guess may have been wrong
     assert 2 <= len(begun_at_s) <= 3
     assert result.faces[0].clips == (clips[0], clips[5])
     assert result.stopped == "budget"
+
+
+def test_runs_that_a_test_asks_for_first_are_judged_while_the_file_is_read(judged_early, tiny, whole):
+    effort = Effort(error_rate=0.05)
+    result, begun_at_s = judged_early(effort=effort)
+    end_s = whole.faces[0].clips[-1].end_s
+    assert 4 <= sum(time_s < end_s for time_s in begun_at_s) <= 12
+    assert result.faces == tiny.detect(NATURAL, effort=effort).faces
+    # and none where the time that they take is what is limited
+    _, begun_at_s = judged_early(effort=Effort(compute_s=1e-9))
+    assert min(begun_at_s) >= end_s

@@ -1,4 +1,4 @@
-"""Candidates become faces, faces become boxes, boxes become crops."""
+"""Candidates become faces, faces become boxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tolerances import TOLERANCES
 
 from flowtell import Bundle
 from flowtell._clock import StageClock
-from flowtell._faces import Cropper, Face, FaceFinder, iou, merge_candidates, square_box
+from flowtell._faces import Face, FaceFinder, iou, merge_candidates, square_box
 from flowtell._frame import RgbFrame
 from flowtell._pipeline import open_face_graphs
 
@@ -112,15 +112,3 @@ def test_finds_both_of_two_faces(graphs, portrait):
 @pytest.mark.parametrize("shape", [(64, 64), (1, 1), (2160, 3840), (33, 1921)])
 def test_frames_of_any_size_without_a_face(graphs, shape):
     assert FaceFinder(graphs.faces, StageClock()).find(still(np.full((*shape, 3), 90, np.uint8))) == []
-
-
-def test_crops_have_the_bundles_size_inside_and_outside_the_frame(graphs, portrait):
-    clock = StageClock()
-    cropper = Cropper(graphs.crop, graphs.crop_size, clock)
-    for box in ((86, 92, 300, 300), (-100, -100, 300, 300), (470, 470, 64, 64), (-900, 0, 200, 200)):
-        crop = cropper.cut(still(portrait), box)
-        assert crop.image.shape == (64, 64, 3)
-        assert crop.signature.shape == (8, 8, 3)
-    assert clock.spent_ms("crop") > 0
-    # a box of the crop's own size is a copy
-    assert np.array_equal(cropper.cut(still(portrait), (100, 120, 64, 64)).image, portrait[120:184, 100:164])

@@ -15,7 +15,7 @@ from flowtell._manifest import MAX_MANIFEST_BYTES, LeastEvidence, manifest_from_
 FILE = {"file": "faces.onnx", "sha256": "0" * 64, "bytes": 10}
 
 GOOD = {
-    "format": 1,
+    "format": 2,
     "name": "default",
     "licence": "Apache-2.0",
     "colour_order": "RGB",
@@ -25,7 +25,7 @@ GOOD = {
     "face_score_threshold": 0.6,
     "flow_encoding": "colour_wheel",
     "weights_storage": "int8+fp16",
-    "graphs": {name: {"fp32": FILE} for name in ("faces", "crop", "detector")},
+    "graphs": {name: {"fp32": FILE} for name in ("faces", "cuts", "crop", "detector")},
     "temperature": 1.0,
     "thresholds": [{"fake_probability": 0.5, "operating_point": "equal errors"}],
     "training_data": [{"name": "synthetic", "terms": "own"}],
@@ -84,7 +84,8 @@ def test_a_bundle_without_a_detector_needs_no_threshold(schema):
     [
         *[((key,), None) for key in GOOD],
         (("extra",), 1),
-        (("format",), 2),
+        (("format",), 1),
+        (("format",), 3),
         (("name",), ""),
         (("licence",), "x" * 1001),
         (("colour_order",), "BGR"),
@@ -100,6 +101,7 @@ def test_a_bundle_without_a_detector_needs_no_threshold(schema):
         (("weights_storage",), 8),
         (("graphs",), []),
         (("graphs", "crop"), None),
+        (("graphs", "cuts"), None),
         (("graphs", "classifier2"), {"fp32": FILE}),
         (("graphs", "faces"), {}),
         (("graphs", "faces"), {"fp64": FILE}),
@@ -144,7 +146,7 @@ def test_parser_and_schema_refuse_alike(schema, path, value):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"format": 1, "format": 1}', "appears twice"),
+        ('{"format": 2, "format": 2}', "appears twice"),
         ('{"format": NaN}', "NaN"),
         ('{"format": -Infinity}', "Infinity"),
         ("[" * 100_000, "not JSON"),

@@ -42,9 +42,10 @@ def test_the_committed_tiny_bundle_is_what_its_script_writes(written, tiny_bundl
 def test_the_engine_opens_it_and_finds_every_file_as_stated(written):
     bundle = flowtell.Bundle.open(written)
     bundle.verify()
-    assert set(bundle.manifest.graphs) == {"faces", "crop", "detector"}
+    assert set(bundle.manifest.graphs) == {"faces", "cuts", "crop", "detector"}
     assert {file.name for file in written.iterdir()} == {
-        "LICENSE", "MODEL_CARD.md", "NOTICE", "crop.onnx", "detector.onnx", "faces.onnx", "manifest.json",
+        "LICENSE", "MODEL_CARD.md", "NOTICE", "manifest.json",
+        "crop.onnx", "cuts.onnx", "detector.onnx", "faces.onnx",
     }  # fmt: skip
 
 

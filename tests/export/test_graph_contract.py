@@ -15,6 +15,7 @@ from tolerances import TOLERANCES
 import flowtell
 from flowtell.export.capture import DEFAULT_FACE_SCORE_THRESHOLD
 from flowtell.export.crop_graph import crop_graph
+from flowtell.export.cuts_graph import cuts_graph
 from flowtell.export.faces_graph import faces_graph
 
 DEFAULT = Path(flowtell.default_bundle_path())
@@ -38,7 +39,11 @@ def detector(request):
 @pytest.fixture
 def graphs(tiny_graphs):
     """Every graph there is, by name."""
-    capture = {"faces": faces_graph(DEFAULT_FACE_SCORE_THRESHOLD), "crop": crop_graph(64)}
+    capture = {
+        "faces": faces_graph(DEFAULT_FACE_SCORE_THRESHOLD),
+        "cuts": cuts_graph(),
+        "crop": crop_graph(64),
+    }
     return {**tiny_graphs, **capture}
 
 

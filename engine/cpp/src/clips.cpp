@@ -50,32 +50,19 @@ void ClipMaker::finish(std::vector<FaceClip> &done) {
 // whole picture, though it may be seen in the crop of one face alone.
 void ClipMaker::grow(const RgbView &frame, double time_s, std::vector<FaceClip> &done) {
     std::vector<std::pair<OpenClip *, CropSignature>> grown;
-    bool is_cut = false;
     for (Track &track : tracks_) {
         if (!track.clip) {
             continue;
         }
-        CropSignature signature;
-        {
-            const StageTimer timer(counts_.crop_ms);
-            signature = cut_crop(graphs_.crop, frame, track.clip->box, graphs_.crop_size, track.clip->frames);
+        const CropSignature signature = sign(frame, track.clip->box);
+        if (track.cuts.is_cut(track.clip->signature, signature)) {
+            finish(done);
+            return;
         }
         grown.emplace_back(&*track.clip, signature);
-        is_cut = track.cuts.is_cut(track.clip->signature, signature);
-        if (is_cut) {
-            break;
-        }
     }
-    for (auto &[clip, signature] : grown) {
-        if (is_cut) {
-            clip->frames.resize(clip->times_s.size() * crop_bytes()); // without the crop from behind the cut
-        } else {
-            clip->times_s.push_back(time_s);
-            clip->signature = signature;
-        }
-    }
-    if (is_cut) {
-        finish(done);
+    for (const auto &[clip, signature] : grown) {
+        cut(frame, *clip, time_s, signature);
     }
 }
 
@@ -147,11 +134,7 @@ void ClipMaker::begin(Track &track, const Face &face, const RgbView &frame, doub
     OpenClip clip = {
         square_box(face, graphs_.crop_margin), face, largest_px > background_ratio * face.size_px(), {}, {}, {}};
     clip.frames.reserve((static_cast<size_t>(graphs_.pairs_per_clip) + 1) * crop_bytes());
-    {
-        const StageTimer timer(counts_.crop_ms);
-        clip.signature = cut_crop(graphs_.crop, frame, clip.box, graphs_.crop_size, clip.frames);
-    }
-    clip.times_s.push_back(time_s);
+    cut(frame, clip, time_s, sign(frame, clip.box));
     track.clip = std::move(clip);
 }
 
@@ -207,6 +190,19 @@ void ClipMaker::close(Track &track, std::vector<FaceClip> &done) {
         done.push_back({track.number, clip.times_s.front(), clip.times_s.back(), clip.box, clip.is_background,
                         clip.pairs(), std::move(clip.frames)});
     }
+}
+
+CropSignature ClipMaker::sign(const RgbView &frame, const Box &box) {
+    const StageTimer timer(counts_.crop_ms);
+    return sign_box(graphs_.cuts, frame, box);
+}
+
+// Adds the frame to a clip.
+void ClipMaker::cut(const RgbView &frame, OpenClip &clip, double time_s, const CropSignature &signature) {
+    const StageTimer timer(counts_.crop_ms);
+    cut_crop(graphs_.crop, frame, clip.box, graphs_.crop_size, clip.frames);
+    clip.times_s.push_back(time_s);
+    clip.signature = signature;
 }
 
 std::vector<Face> ClipMaker::find(const RgbView &image) {

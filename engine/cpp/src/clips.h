@@ -23,6 +23,7 @@ struct FaceClip {
 
 struct FaceGraphs {
     const Session &faces;
+    const Session &cuts;
     const Session &crop;
     int32_t crop_size, pairs_per_clip;
     double crop_margin;
@@ -63,6 +64,8 @@ class ClipMaker {
     void close(Track &track, std::vector<FaceClip> &done);
     bool holds_face(const OpenClip &clip, size_t frame);
     std::vector<Face> find(const RgbView &image);
+    CropSignature sign(const RgbView &frame, const Box &box);
+    void cut(const RgbView &frame, OpenClip &clip, double time_s, const CropSignature &signature);
     size_t crop_bytes() const noexcept;
 
     FaceGraphs graphs_;

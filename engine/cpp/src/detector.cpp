@@ -62,11 +62,12 @@ Detector::Detector(const std::string &bundle, const char *provider, const std::s
       session_(runs_plan(provider_) ? nullptr
                                     : std::make_unique<const Session>(runtime_, bundle_, "detector", precision)),
       plan_(runs_plan(provider_) ? PlanSession::open(bundle_, precision) : nullptr),
-      faces_(runtime_, bundle_, "faces", "fp32"), crop_(runtime_, bundle_, "crop", "fp32") {}
+      faces_(runtime_, bundle_, "faces", "fp32"), cuts_(runtime_, bundle_, "cuts", "fp32"),
+      crop_(runtime_, bundle_, "crop", "fp32") {}
 
 FaceGraphs Detector::face_graphs() const noexcept {
     const Manifest &manifest = bundle_.manifest;
-    return {faces_, crop_, manifest.crop_size, manifest.pairs_per_clip, manifest.crop_margin};
+    return {faces_, cuts_, crop_, manifest.crop_size, manifest.pairs_per_clip, manifest.crop_margin};
 }
 
 size_t Detector::clip_bytes(int32_t pairs) const noexcept {

@@ -42,7 +42,7 @@ class Detector {
     std::string precision_;
     std::unique_ptr<const Session> session_; // the detector in ONNX Runtime,
     std::unique_ptr<PlanSession> plan_;      // or as a TensorRT plan
-    Session faces_, crop_;
+    Session faces_, cuts_, crop_;
 };
 
 } // namespace flowtell_core

@@ -92,18 +92,23 @@ std::vector<Face> find_faces(const Session &faces, const RgbView &image) {
     return merge_candidates(found.data<float>(0), found.data<float>(1), static_cast<size_t>(count));
 }
 
-CropSignature cut_crop(const Session &crop, const RgbView &image, const Box &box, int32_t crop_size,
-                       std::vector<uint8_t> &frames) {
+CropSignature sign_box(const Session &cuts, const RgbView &image, const Box &box) {
     const int64_t sides[4] = {box.x, box.y, box.w, box.h};
-    const Outputs cut = crop.run({frame_input(image), {sides, sizeof sides, {4}}}, 2);
+    const Outputs said = cuts.run({frame_input(image), {sides, sizeof sides, {4}}}, 1);
+    said.require_shape(0, {8, 8, 3});
+    CropSignature signature;
+    std::copy_n(said.data<uint8_t>(0), signature.size(), signature.begin());
+    return signature;
+}
+
+void cut_crop(const Session &crop, const RgbView &image, const Box &box, int32_t crop_size,
+              std::vector<uint8_t> &frames) {
+    const int64_t sides[4] = {box.x, box.y, box.w, box.h};
+    const Outputs cut = crop.run({frame_input(image), {sides, sizeof sides, {4}}}, 1);
     cut.require_shape(0, {crop_size, crop_size, 3});
-    cut.require_shape(1, {8, 8, 3});
     const uint8_t *pixels = cut.data<uint8_t>(0);
     frames.insert(frames.end(), pixels,
                   pixels + size_t{3} * static_cast<size_t>(crop_size) * static_cast<size_t>(crop_size));
-    CropSignature signature;
-    std::copy_n(cut.data<uint8_t>(1), signature.size(), signature.begin());
-    return signature;
 }
 
 std::vector<Face> merge_candidates(const float *boxes, const float *scores, size_t count) {

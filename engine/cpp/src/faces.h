@@ -1,4 +1,4 @@
-// Finds faces in a frame and cuts them out: faces.onnx, crop.onnx and the arithmetic of boxes.
+// Finds faces in a frame and cuts them out: faces.onnx, cuts.onnx, crop.onnx and the arithmetic of boxes.
 #pragma once
 
 #include "session.h"
@@ -33,7 +33,7 @@ struct Face {
     double share_inside(const Box &box) const noexcept;
 };
 
-// 8x8 averages of a crop, uint8 [8, 8, 3], for finding shot cuts.
+// Means of 8x8 tiles of a box, uint8 [8, 8, 3], for finding shot cuts.
 using CropSignature = std::array<uint8_t, 8 * 8 * 3>;
 
 // Wall time in ms that a stage has taken so far.
@@ -55,9 +55,12 @@ class StageTimer {
 // Faces, best score first. Throws Error where the graph fails.
 std::vector<Face> find_faces(const Session &faces, const RgbView &image);
 
+// Throws Error where the graph fails.
+CropSignature sign_box(const Session &cuts, const RgbView &image, const Box &box);
+
 // Appends the crop of `box`, uint8 [crop_size, crop_size, 3] RGB, to `frames`. Throws Error where the graph fails.
-CropSignature cut_crop(const Session &crop, const RgbView &image, const Box &box, int32_t crop_size,
-                       std::vector<uint8_t> &frames);
+void cut_crop(const Session &crop, const RgbView &image, const Box &box, int32_t crop_size,
+              std::vector<uint8_t> &frames);
 
 // Merges candidates, float32 [count, 4] (x, y, w, h), that fire on one face into their score-weighted mean.
 std::vector<Face> merge_candidates(const float *boxes, const float *scores, size_t count);

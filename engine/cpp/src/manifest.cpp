@@ -16,7 +16,7 @@ using flowtell_core::JsonValue;
 using flowtell_core::Manifest;
 using Kind = JsonValue::Kind;
 
-constexpr int64_t format = 1;
+constexpr int64_t format = 2;
 constexpr int64_t max_crop_size = 1024;
 constexpr int64_t crop_size_step = 64;     // PWC-Net halves its input six times
 constexpr int64_t max_least_pairs = 65536; // half an hour of a face: a bundle that asks for more would never judge
@@ -162,7 +162,7 @@ void parse_graphs(const JsonValue &value, const std::string &where, Manifest &ma
         refuse(": " + where + " must be an object");
     }
     for (const auto &[name, precisions] : value.members) {
-        require_one_of(true, name, "each key of " + where, {"faces", "crop", "detector", "flow", "classifier"});
+        require_one_of(true, name, "each key of " + where, {"faces", "cuts", "crop", "detector", "flow", "classifier"});
         const std::string graph = "graph " + quoted(name);
         if (precisions.kind != Kind::object || precisions.members.empty()) {
             refuse(": " + graph + " must be an object with a precision in it");
@@ -174,7 +174,7 @@ void parse_graphs(const JsonValue &value, const std::string &where, Manifest &ma
         }
         manifest.graphs.emplace_back(name, std::move(files));
     }
-    for (const char *name : {"faces", "crop"}) {
+    for (const char *name : {"faces", "cuts", "crop"}) {
         if (value.find(name) == nullptr) {
             refuse(": " + where + " lacks the graph " + quoted(name));
         }
