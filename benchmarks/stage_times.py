@@ -6,9 +6,10 @@ __all__ = ["stage_times"]
 def stage_times(detector, videos, clips_per_video):
     """Return milliseconds of work for a frame pair, a dict of stage to float; empty where nothing was judged.
 
-    Every frame is read and every face clip is cut, so those stages are shared out over all pairs of the
-    faces; the detector's over the pairs that it judged. Stages run beside each other: they add up to work,
-    not to a wait.
+    Every frame is read and every face followed, so those stages are shared out over all pairs of the faces;
+    the detector's over the pairs that it judged. What is cut out to be judged counts with following: the more
+    of a file is judged, the more that stage takes. Stages run beside each other: they add up to work, not to
+    a wait.
 
     Args:
         detector: an open `flowtell.Detector`.

@@ -28,8 +28,8 @@ def write_bundle(
 ) -> None:
     """Export models into a bundle folder: it appears whole or not at all.
 
-    The bundle holds ``faces.onnx``, ``crop.onnx`` and ``detector.onnx``; the two networks on their own can be
-    made from it (`export_flow`, `export_classifier`), so that it stores one copy of the weights.
+    The bundle holds ``faces.onnx``, ``cuts.onnx``, ``crop.onnx`` and ``detector.onnx``. The two networks on
+    their own can be made from it (`export_flow`, `export_classifier`): it stores one copy of the weights.
 
     Args:
         folder: where to; absent, empty, or a bundle that is to be replaced.

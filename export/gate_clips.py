@@ -37,7 +37,7 @@ def clips_of_files(
 
     Args:
         paths: videos, and folders that are searched for videos.
-        bundle: whose faces and crop graphs are used.
+        bundle: whose graphs up to the crop are used.
         clips_per_file: at most so many of each video, from its start.
         pairs: at most so many of each clip, from its start.
 

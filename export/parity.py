@@ -1,8 +1,9 @@
 """Parity: a bundle against the Keras models it came from, stage by stage, on real face clips.
 
 The stages are crop (against a NumPy definition), flow, classifier (from one and the same flow) and all in a
-row. Both sides are given the same crops, what ``crop.onnx`` cuts: faces are found once, by a ``faces.onnx``
-that is not judged. ``crop.onnx`` is judged on those crops and on one synthetic frame that is not square.
+row. Both sides are given the same crops, what ``crop.onnx`` cuts: faces are found and followed once, by a
+``faces.onnx`` and a ``cuts.onnx`` that are not judged. ``crop.onnx`` is judged on those crops and on one
+synthetic frame that is not square.
 """
 
 from __future__ import annotations

@@ -221,6 +221,11 @@ graph_case("wrong_dtype", "must have the input 'clips'",
            lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.FLOAT))  # fmt: skip
 
 
+@case("'cuts.onnx' must have the output 'signature'")
+def crops_for_cuts(folder: Path) -> None:
+    replace(folder, "cuts", (folder / "crop.onnx").read_bytes())
+
+
 @case("'crop.onnx' must have the input 'box'")
 def graphs_change_places(folder: Path) -> None:
     replace(folder, "crop", (folder / "faces.onnx").read_bytes())

@@ -58,14 +58,14 @@ def cut_clips(job):
     """
     from flowtell.training.clip_records import write_clips
 
-    length = _bundle(job["bundle"]).manifest.pairs_per_clip + 1
+    pairs = _bundle(job["bundle"]).manifest.pairs_per_clip
     kept, dropped = [], {"short": 0, "background": 0}
     failure = None
     try:
         for clip in _clips(job):
             if clip.is_background:
                 dropped["background"] += 1
-            elif len(clip.frames) < length:
+            elif clip.pairs < pairs:
                 dropped["short"] += 1
             else:
                 kept.append(clip)

@@ -43,7 +43,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     Args:
         videos: list of `LabelledVideo`.
         folder: where to; made if need be.
-        bundle: folder of the bundle whose faces and crop graphs are used; None for the packaged one.
+        bundle: folder of the bundle whose graphs up to the crop are used; None for the packaged one.
         flow: bundle or flow network to compute flow with (see `open_flow_source`); None for none.
         settings: a `PrepareSettings`.
         progress: called with (videos done, what is being done).
@@ -70,6 +70,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
         "crop_margin": manifest.crop_margin,
         "pairs_per_clip": manifest.pairs_per_clip,
         "faces_sha256": manifest.graphs["faces"]["fp32"].sha256,
+        "cuts_sha256": manifest.graphs["cuts"]["fp32"].sha256,
         "crop_sha256": manifest.graphs["crop"]["fp32"].sha256,
         "faces": settings.faces,
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from flowtell import InputError
 from flowtell.training.video import read_key_frames
 
 __all__ = ["PACKAGED_PICTURES", "load_textures"]
@@ -46,7 +47,8 @@ def load_textures(videos=(), frames_per_video=8):
         list of uint8 `[H, W, 3]` RGB, each side between 64 and `MAX_SIDE_PX`.
 
     Raises:
-        FileNotFoundError: if a picture or a video is not there.
+        FileNotFoundError: if a packaged picture is not there.
+        InputError: if a video cannot be read or has no pictures.
     """
     folder = files("skimage") / "data"
     textures = [_bounded(_read_picture(Path(str(folder / name)))) for name in PACKAGED_PICTURES]
@@ -72,5 +74,7 @@ def _bounded(picture):
 def _even_frames(path, count):
     # Key frames are cheap to reach and, under strong compression, the ones with any texture left.
     frames = list(read_key_frames(path))
+    if not frames:
+        raise InputError(f"'{path}' has no pictures: leave it out")
     picks = np.linspace(0, len(frames) - 1, count).round().astype(int)
     return [frames[i] for i in sorted(set(picks.tolist()))]

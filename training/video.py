@@ -2,6 +2,7 @@
 
 import av
 
+from flowtell import InputError
 from flowtell.training.run_folder import file_sha256
 
 __all__ = ["read_key_frames", "video_sha256"]
@@ -11,13 +12,17 @@ def read_key_frames(path):
     """Yield the key frames of a video in order as uint8 `[H, W, 3]` RGB, the others left undecoded.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        av.error.FFmpegError: if it cannot be decoded.
+        InputError: if it cannot be read, or not to its end, or has no pictures.
     """
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.skip_frame = "NONKEY"
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"'{path}' has no pictures: leave it out")
+            container.streams.video[0].codec_context.skip_frame = "NONKEY"
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except av.error.FFmpegError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}): leave it out") from error
 
 
 def video_sha256(path):

@@ -1,7 +1,7 @@
 """Turns frames, pushed one at a time, into face clips: T+1 consecutive crops of one face in one unmoving box.
 
 A face is looked for at the start of a clip and checked at its end, not on every frame. What is held is one
-frame and at most T+1 crops of at most 16 faces, however long the video is.
+frame and at most T+1 crops of at most 16 faces, or what they are made of, however long the video is.
 """
 
 from __future__ import annotations
@@ -76,9 +76,14 @@ class FaceClip:
         self.times_s = tuple(times_s)
         self._frames = frames
 
+    def __repr__(self) -> str:
+        """Name the clip by face, time and size."""
+        span = f"{self.start_s:.3f} s to {self.end_s:.3f} s"
+        return f"<FaceClip of face {self.track}, {span}, {self.pairs} pairs>"
+
     @property
     def frames(self) -> NDArray[np.uint8]:
-        """`uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T."""
+        """`uint8 [n + 1, S, S, 3]` RGB for n pairs, 4 <= n <= T; may be made now, by `crop.onnx`."""
         frames = self._frames
         if not isinstance(frames, np.ndarray):
             frames = self._frames = np.stack([crop.image for crop in frames])
@@ -267,7 +272,6 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
+        frames = np.stack([crop.image for crop in clip.crops]) if self._waiting is None else clip.crops
         start_s, end_s = clip.times_s[0], clip.times_s[-1]
-        return [
-            FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, clip.crops, clip.times_s)
-        ]
+        return [FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, frames, clip.times_s)]

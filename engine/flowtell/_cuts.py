@@ -1,4 +1,4 @@
-"""Finds shot cuts by the signatures of `crop.onnx`, in whole numbers, so that every host decides alike."""
+"""Finds shot cuts by the signatures of `cuts.onnx`, in whole numbers, so that every host decides alike."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _RECENT, _ENOUGH = 8, 4
 
 
 class CutFinder:
-    """Watches the crops of one track, one signature after the other."""
+    """Watches the boxes of one track, one signature after the other."""
 
     def __init__(self) -> None:
         self._recent: deque[int] = deque(maxlen=_RECENT)
 
     def is_cut(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
-        """Tell whether two consecutive crops of one box show different shots, and remember how they differ.
+        """Tell whether one box of two consecutive frames shows different shots, and remember how they differ.
 
         Args:
-            before: `uint8 [8, 8, 3]`, signature of the earlier crop.
+            before: `uint8 [8, 8, 3]`, signature of the box in the earlier frame.
             after: the same of the later one.
         """
         difference = int(np.abs(before.astype(np.int32) - after.astype(np.int32)).sum())

@@ -6,8 +6,6 @@ reads takes several times as long, and is done where the crop is going to be loo
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,32 +20,27 @@ _SIGNATURE_SHAPE = (8, 8, 3)
 
 
 class WaitingPixels:
-    """Room for pixels that wait to be scaled, in the bytes that they take beyond what their crops would.
-
-    Crops may be dropped in any thread.
-    """
+    """Room for pixels that wait to be scaled, in the bytes that they take beyond what their crops would."""
 
     def __init__(self, max_bytes: int) -> None:
         self._free_bytes = max_bytes
-        # a crop may be dropped while one is taken in
-        self._lock = threading.RLock()
 
     def take(self, count: int) -> bool:
         """Take `count` bytes, if they are there."""
-        with self._lock:
-            has_room = count <= self._free_bytes
-            if has_room:
-                self._free_bytes -= count
-            return has_room
+        has_room = count <= self._free_bytes
+        if has_room:
+            self._free_bytes -= count
+        return has_room
 
     def give_back(self, count: int) -> None:
         """Give back what was taken."""
-        with self._lock:
-            self._free_bytes += count
+        self._free_bytes += count
 
 
 class FaceCrop:
     """A box of one frame: the crop, or the pixels that it is made of when it is first asked for.
+
+    For the thread that follows the faces.
 
     Attributes:
         signature: `uint8 [8, 8, 3]`, the means of 8x8 tiles of the box, for finding shot cuts.
@@ -57,9 +50,10 @@ class FaceCrop:
         """Own what a frame shows of a box, `uint8 [h, w, 3]` RGB; `box` is in px of that part."""
         self._cropper = cropper
         self._box = box
-        self._part: NDArray[np.uint8] | None = part
-        self._image: NDArray[np.uint8] | None = None
-        self._taken: tuple[WaitingPixels, int] | None = None
+        self._pixels = part
+        self._is_made = False
+        self._room: WaitingPixels | None = None
+        self._taken_bytes = 0
         self.signature = cropper.signature(part, box)
 
     def __del__(self) -> None:
@@ -68,31 +62,25 @@ class FaceCrop:
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """The crop: `uint8 [S, S, 3]` RGB. Any thread may ask."""
-        # in this order: another thread lets the pixels go when the crop is there
-        part, image = self._part, self._image
-        if image is None and part is not None:
-            image = self._image = self._cropper.scaled(part, self._box)
-            self._part = None
+        """The crop: `uint8 [S, S, 3]` RGB."""
+        if not self._is_made:
+            self._pixels = self._cropper.scaled(self._pixels, self._box)
+            self._is_made = True
             self._leave()
-        assert image is not None
-        return image
+        return self._pixels
 
     def wait_in(self, room: WaitingPixels) -> None:
         """Keep the pixels if there is room for them; else make the crop now."""
-        if self._part is None:
-            return
-        count = max(self._part.nbytes - self._cropper.crop_bytes, 0)
+        count = max(self._pixels.nbytes - self._cropper.crop_bytes, 0)
         if room.take(count):
-            self._taken = room, count
+            self._room, self._taken_bytes = room, count
         else:
             _ = self.image
 
     def _leave(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            room, count = taken
-            room.give_back(count)
+        if self._room is not None:
+            self._room.give_back(self._taken_bytes)
+            self._room = None
 
 
 class Cropper:

@@ -197,7 +197,7 @@ def judged_in_order(
             yield from known_in_order(waiting, pool.clips_ahead, core, control)
         yield from known_in_order(waiting, 0, core, control)
     except BaseException:
-        # also where nobody wants the rest
+        # not at the end of a wave: runs that were begun for the next one wait
         pool.withdraw(control)
         raise
 

@@ -15,8 +15,9 @@ __all__ = ["Foresight"]
 class Foresight:
     """Clips of one run that are being judged before it is known that they count.
 
-    A clip's scores do not depend on when it is judged: a wrong guess costs time on a core that had none to
-    judge, and nothing else. Use as a context manager: leaving it ends what is still being judged.
+    A clip's scores do not depend on when it is judged: a wrong guess costs its crops, which the thread that
+    reads makes, and time on a core that had nothing to judge. Use as a context manager: leaving it ends what
+    is still being judged.
     """
 
     def __init__(self, pool: JudgePool, control: RunControl) -> None:
@@ -33,6 +34,8 @@ class Foresight:
     def __exit__(self, *_: object) -> None:
         """End what is still being judged."""
         self._pool.withdraw(self._control)
+        # the run's control holds this object, in a cycle
+        self._tickets.clear()
 
     def offer(
         self, clip: FaceClip, sample: EvenSample[FaceClip], seen_share: float | None, size: int | None
@@ -49,7 +52,7 @@ class Foresight:
             InputError: where the detector has been closed.
         """
         given_up = sample.offer(clip, preferred=not clip.is_background)
-        ticket = self._tickets.pop(id(given_up), None)
+        ticket = None if given_up is None else self._tickets.pop(id(given_up), None)
         if ticket is not None:
             self._pool.drop(ticket)
         if given_up is not clip and seen_share is not None and sample.may_keep_latest(seen_share, size):
@@ -62,6 +65,6 @@ class Foresight:
             self._pool.drop(self._tickets.pop(key))
 
     def submit(self, clip: FaceClip) -> Ticket:
-        """Return the ticket of a clip, whether it was begun or not; raises as `begin`."""
+        """Return the ticket of a clip, whether it was begun or not; raises as `offer`."""
         ticket = self._tickets.pop(id(clip), None)
         return ticket or self._pool.submit(clip.frames, self._control)

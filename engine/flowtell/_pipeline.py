@@ -210,6 +210,8 @@ def _face_clips(reader: ClipReader, max_clips: int | None) -> Iterator[FaceClip]
         sample: EvenSample[FaceClip] = EvenSample(max_clips)
         for clip in reader:
             sample.offer(clip, preferred=not clip.is_background)
-        yield from sample.items()
+        for clip in sample.items():
+            _ = clip.frames  # whoever gets it gets pictures, and nothing of ours
+            yield clip
     if reader.failure is not None:
         raise reader.failure

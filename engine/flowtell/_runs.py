@@ -2,7 +2,7 @@
 
 A run is a part of a face clip: the clip's box, crops and track, and 4 to 7 of its consecutive pairs. Pairs
 of one clip say nearly the same, so that runs spread over the file say more than as many pairs in a row. The
-file is read whole, so that its clips and tracks are those of judging everything, and only judging is saved.
+file is read whole, so that its clips and tracks are those of judging everything; crops and judging are saved.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class RunPlan:
         self.stopped = "all"
         self.deciding: set[int] = set()
 
-    def add(self, clip: FaceClip) -> Iterator[FaceClip]:
-        """Add the next clip of the file; yield its runs, all of which are to be offered to the sample."""
+    def add(self, clip: FaceClip) -> list[FaceClip]:
+        """Add the next clip of the file; return its runs, all of which are to be offered to the sample."""
         pairs = clip.pairs
         self._clips.append((clip.track, clip.is_background, pairs))
         self._populations[clip.track] = self._populations.get(clip.track, 0) + pairs // MIN_PAIRS
-        yield from _runs_of(clip)
+        return list(_runs_of(clip))
 
     def close(self) -> int:
         """Say that the file has been read; return how many runs may be judged."""
@@ -53,7 +53,7 @@ class RunPlan:
         return len(self._runs)
 
     def first(self, count: int) -> list[FaceClip]:
-        """Return the `count` runs that will be judged first, once the file has been read."""
+        """Return the `count` runs of the lowest ranks, which of one face are those that are judged first."""
         return self._runs[:count]
 
     def judge_for(

@@ -16,6 +16,7 @@ from tolerances import TOLERANCES
 
 from flowtell import Detector, Effort, FaceClip, InputError, samples
 from flowtell._judging import ClipLogits
+from flowtell._pipeline import ClipReader
 from flowtell._runs import RunPlan
 from flowtell._sequential_test import SequentialTest, student_t_tail
 from flowtell._verdict import sigmoid
@@ -296,12 +297,36 @@ def test_a_sample_is_judged_while_the_file_is_read(judged_early, whole):
     assert result.stopped == "budget"
 
 
-def test_runs_that_a_test_asks_for_first_are_judged_while_the_file_is_read(judged_early, tiny, whole):
+def test_runs_that_a_test_asks_for_first_are_judged_while_the_file_is_read(
+    judged_early, tiny, whole, monkeypatch
+):
     effort = Effort(error_rate=0.05)
     result, begun_at_s = judged_early(effort=effort)
     end_s = whole.faces[0].clips[-1].end_s
     assert 4 <= sum(time_s < end_s for time_s in begun_at_s) <= 12
-    assert result.faces == tiny.detect(NATURAL, effort=effort).faces
-    # and none where the time that they take is what is limited
+    # none where the time that they take is what is limited
     _, begun_at_s = judged_early(effort=Effort(compute_s=1e-9))
     assert min(begun_at_s) >= end_s
+    # nor where a file does not say how long it is; and it says the same
+    monkeypatch.setattr(ClipReader, "share_until", lambda *_: None)
+    late, begun_at_s = judged_early(effort=effort)
+    assert min(begun_at_s) >= end_s
+    assert (late.faces, late.stopped) == (result.faces, result.stopped)
+
+
+@pytest.mark.parametrize("effort", [Effort(error_rate=0.05), Effort(max_clips=2)])
+def test_what_was_begun_ends_with_a_run_that_ends_early(tiny_bundle, effort):
+    with Detector.open(tiny_bundle, threads=2) as detector:
+        wanted = detector.detect(NATURAL, effort=effort)
+
+        def stop(progress):
+            if progress.time_s > 3:
+                raise RuntimeError("enough")
+
+        with pytest.raises(RuntimeError, match="enough"):
+            detector.detect(NATURAL, effort=effort, progress=stop)
+        assert not detector._pool._waiting
+        late = detector.detect(NATURAL, effort=effort, timeout_s=1e-6)
+        assert (late.state, late.verdict, late.faces) == ("timed_out", "undecided", ())
+        assert not detector._pool._waiting
+        assert detector.detect(NATURAL, effort=effort).faces == wanted.faces

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import gc
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from flowtell import Bundle, iter_face_clips, samples
+from flowtell import Bundle, Detector, Effort, _pipeline, iter_face_clips, samples
 from flowtell._clock import StageClock
 from flowtell._face_crops import Cropper, WaitingPixels
 from flowtell._frame import RgbFrame
 from flowtell._pipeline import ClipReader, open_face_graphs
 
 NATURAL = samples.natural_path()
+ALL_CROPS = 6 * 17 + 1
+"""Of the sample: six clips of 17 frames, and the last frame begins a seventh."""
 BOX = (86, 92, 300, 300)
 
 
@@ -86,7 +88,6 @@ def test_what_has_no_room_is_made_at_once_and_room_comes_back(graphs, portrait):
     fourth = waiting()
     assert counted.runs == 2
     del second
-    gc.collect()
     fifth = waiting()
     assert counted.runs == 2
     assert np.array_equal(fourth.image, fifth.image)
@@ -106,3 +107,47 @@ def test_a_sample_makes_the_crops_that_are_looked_at_and_no_others(graphs, motio
     assert np.array_equal(part.frames, whole.frames)
     assert np.array_equal(clips[4].part(4, 8).frames, everything[4].frames[4:9])
     assert counted.runs == 22
+
+
+@pytest.fixture
+def counted_detector(tiny_bundle):
+    """A detector that counts the crops it makes, and the count."""
+    with Detector.open(tiny_bundle) as detector:
+        counted = Counted(detector._graphs.crop)
+        detector._graphs = replace(detector._graphs, crop=counted)
+        yield detector, counted
+
+
+def test_a_file_is_cut_as_far_as_it_is_judged(counted_detector):
+    """A clip that was begun and then not wanted is cut, too."""
+    detector, counted = counted_detector
+    detector.detect(NATURAL, max_clips=1)
+    assert 17 <= counted.runs <= 2 * 17
+    counted.runs = 0
+    result = detector.detect(NATURAL, effort=Effort(compute_s=1e-9))
+    assert result.pairs_judged == 4
+    # a few runs ahead of what is judged
+    assert 5 <= counted.runs <= 5 * (1 + detector._pool.clips_ahead)
+    counted.runs = 0
+    detector.detect(NATURAL)
+    assert counted.runs == ALL_CROPS
+
+
+def test_without_room_every_crop_is_made_and_nothing_else_changes(counted_detector, monkeypatch):
+    detector, counted = counted_detector
+    effort = Effort(error_rate=0.05)
+    roomy = detector.detect(NATURAL, effort=effort)
+    monkeypatch.setattr(_pipeline, "_MAX_WAITING_BYTES", 0)
+    counted.runs = 0
+    cramped = detector.detect(NATURAL, effort=effort)
+    assert counted.runs == ALL_CROPS
+    assert (cramped.faces, cramped.stopped) == (roomy.faces, roomy.stopped)
+
+
+@pytest.mark.parametrize("max_clips", [None, 2])
+def test_clips_that_are_handed_out_are_pictures(motion_bundle, max_clips):
+    clips = list(iter_face_clips(NATURAL, motion_bundle, max_clips=max_clips))
+    copies = pickle.loads(pickle.dumps(clips))
+    assert len(copies) == (max_clips or 6)
+    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(clips, copies, strict=True))
+    assert repr(clips[0]) == "<FaceClip of face 0, 0.000 s to 0.640 s, 16 pairs>"

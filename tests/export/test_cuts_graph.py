@@ -66,6 +66,14 @@ def test_agrees_with_the_definition(session, frame, box):
     assert np.abs(signature - definition(frame, box)).max() <= 0.5 + TOLERANCES["crop_levels"].value
 
 
+def test_halves_are_rounded_up(session):
+    """Half-even would make 0 of the mean of 0 and 1, and 2 of that of 1 and 2."""
+    for low in (0, 1, 2):
+        stripes = np.full((64, 64, 3), low, np.uint8)
+        stripes[::2] += 1
+        assert (sign(session, stripes, (0, 0, 64, 64)) == low + 1).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (2161, 3841)])
 def test_any_frame_size_runs(session, size):
     assert (sign(session, np.full((*size, 3), 7, np.uint8), (-2, -2, 66, 66)) == 7).all()

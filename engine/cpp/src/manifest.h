@@ -1,4 +1,4 @@
-// The manifest of a bundle: manifest.json, format 1, parsed as strictly as engine/flowtell/_manifest.py does.
+// The manifest of a bundle: manifest.json, format 2, parsed as strictly as engine/flowtell/_manifest.py does.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct Manifest {
     const GraphFile *graph(std::string_view name, std::string_view precision) const noexcept;
 };
 
-// Throws Error(FLOWTELL_BUNDLE_ERROR) for anything but a well-formed manifest of format 1.
+// Throws Error(FLOWTELL_BUNDLE_ERROR) for anything but a well-formed manifest of format 2.
 Manifest manifest_from_text(std::string_view text);
 
 } // namespace flowtell_core

@@ -10,7 +10,7 @@
 
 namespace flowtell_core {
 
-// Watches the crops of one track, one signature after the other, in whole numbers.
+// Watches the boxes of one track, one signature after the other, in whole numbers.
 class CutFinder {
   public:
     // Whether two consecutive crops of one box show different shots; remembers how they differ.
@@ -25,7 +25,7 @@ struct OpenClip {
     Box box;
     Face face;
     bool is_background;
-    CropSignature signature; // of the latest crop
+    CropSignature signature; // of the box in the latest frame
     std::vector<double> times_s;
     std::vector<uint8_t> frames; // [times_s.size(), S, S, 3]
 
