@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+from frame_boxes import BOXES
 from tolerances import TOLERANCES
 
 from flowtell.export.crop_graph import crop_graph
@@ -40,19 +41,6 @@ def filter_matrix(source, target):
     distance = np.abs(np.arange(source) + 0.5 - centres[:, None]) / max(scale, 1.0)
     weights = np.maximum(0, 1 - distance)
     return weights / weights.sum(axis=1, keepdims=True)
-
-
-BOXES = [
-    pytest.param((40, 30, 120, 120), id="inside"),
-    pytest.param((0, 0, 321, 180), id="whole frame, not square"),
-    pytest.param((10, 20, 30, 30), id="enlarged"),
-    pytest.param((-40, -60, 200, 200), id="over the corner"),
-    pytest.param((250, 100, 200, 200), id="over the other corner"),
-    pytest.param((-100, 40, 600, 64), id="wider than the frame"),
-    pytest.param((-90, -80, 40, 40), id="wholly outside, above left"),
-    pytest.param((1000, 40, 40, 40), id="wholly outside, right"),
-    pytest.param((40, 5000, 2, 2), id="wholly outside, below, tiny"),
-]
 
 
 @pytest.mark.parametrize("box", BOXES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+from frame_boxes import BOXES
 from tolerances import TOLERANCES
 
 from flowtell.export.cuts_graph import SIGNATURE_SIDE, cuts_graph
@@ -44,21 +45,7 @@ def definition(frame, box):
     return by_column.mean(axis=2)
 
 
-@pytest.mark.parametrize(
-    "box",
-    [
-        pytest.param((40, 30, 120, 120), id="inside"),
-        pytest.param((10, 20, 30, 30), id="fewer pixels than samples, no multiple of 8"),
-        pytest.param((0, 0, 321, 180), id="whole frame, not square"),
-        pytest.param((-40, -60, 200, 200), id="over the corner"),
-        pytest.param((250, 100, 200, 200), id="over the other corner"),
-        pytest.param((-100, 40, 600, 64), id="wider than the frame"),
-        pytest.param((-90, -80, 40, 40), id="wholly outside, above left"),
-        pytest.param((1000, 40, 40, 40), id="wholly outside, right"),
-        pytest.param((40, 5000, 2, 2), id="wholly outside, below, tiny"),
-        pytest.param((-300, -400, 700, 700), id="around the frame"),
-    ],
-)
+@pytest.mark.parametrize("box", BOXES)
 def test_agrees_with_the_definition(session, frame, box):
     signature = sign(session, frame, box)
     assert signature.shape == (SIGNATURE_SIDE, SIGNATURE_SIDE, 3)
