@@ -11,7 +11,9 @@ the result, and says whether it holds.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import sys
 import tempfile
@@ -43,7 +45,10 @@ RING_FRAMES = 8
 
 def soak(detector, videos, args):
     """Judge `args.files` files in a row and watch the memory of the process."""
-    files = [videos[index % len(videos)] for index in range(args.files)]
+    # small and large videos lie in folders of their own: steps of the golden ratio mix them from the first on
+    count = len(videos)
+    step = next(n for n in itertools.count(round(0.618 * count)) if math.gcd(n, count) == 1)
+    files = [videos[index * step % count] for index in range(args.files)]
     held_mb, states = [], {}
     for result in detector.detect_many(files, effort=flowtell.Effort(max_clips=4)):
         held_mb.append(_resident_mb())
