@@ -11,16 +11,17 @@ __all__ = ["read_key_frames", "video_sha256"]
 def read_key_frames(path):
     """Yield the key frames of a video in order as uint8 `[H, W, 3]` RGB, the others left undecoded.
 
+    A file without a video stream has none.
+
     Raises:
-        InputError: if it cannot be read, or not to its end, or has no pictures.
+        InputError: if it cannot be read, or not to its end.
     """
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"'{path}' has no pictures: leave it out")
-            container.streams.video[0].codec_context.skip_frame = "NONKEY"
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            for stream in container.streams.video[:1]:
+                stream.codec_context.skip_frame = "NONKEY"
+                for frame in container.decode(stream):
+                    yield frame.to_ndarray(format="rgb24")
     except av.error.FFmpegError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}): leave it out") from error
 

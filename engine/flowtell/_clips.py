@@ -272,6 +272,8 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
-        frames = np.stack([crop.image for crop in clip.crops]) if self._waiting is None else clip.crops
         start_s, end_s = clip.times_s[0], clip.times_s[-1]
-        return [FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, frames, clip.times_s)]
+        done = FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, clip.crops, clip.times_s)
+        if self._waiting is None:
+            _ = done.frames
+        return [done]

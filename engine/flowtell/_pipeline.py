@@ -186,8 +186,8 @@ def iter_face_clips(
 
     Args:
         path: a video file.
-        bundle: an open bundle, a bundle's folder, or None for the default; only its graphs up
-            to the crop are used.
+        bundle: an open bundle, a bundle's folder, or None for the default; only its graphs up to the
+            crop are used.
         max_clips: yield at most so many (1 to 256), evenly spread over the file, once it has been read to its
             end; None yields every clip as it completes.
         progress: called with a `Progress` after each frame.

@@ -68,6 +68,13 @@ flowtell_core::Input frame_input(const flowtell_core::RgbView &image) {
     return {image.pixels, image.bytes(), {image.height, image.width, 3}};
 }
 
+// What a graph that takes a frame and a box gives out.
+flowtell_core::Outputs of_box(const flowtell_core::Session &graph, const flowtell_core::RgbView &image,
+                              const flowtell_core::Box &box) {
+    const int64_t sides[4] = {box.x, box.y, box.w, box.h};
+    return graph.run({frame_input(image), {sides, sizeof sides, {4}}}, 1);
+}
+
 } // namespace
 
 namespace flowtell_core {
@@ -93,8 +100,7 @@ std::vector<Face> find_faces(const Session &faces, const RgbView &image) {
 }
 
 CropSignature sign_box(const Session &cuts, const RgbView &image, const Box &box) {
-    const int64_t sides[4] = {box.x, box.y, box.w, box.h};
-    const Outputs said = cuts.run({frame_input(image), {sides, sizeof sides, {4}}}, 1);
+    const Outputs said = of_box(cuts, image, box);
     said.require_shape(0, {8, 8, 3});
     CropSignature signature;
     std::copy_n(said.data<uint8_t>(0), signature.size(), signature.begin());
@@ -103,8 +109,7 @@ CropSignature sign_box(const Session &cuts, const RgbView &image, const Box &box
 
 void cut_crop(const Session &crop, const RgbView &image, const Box &box, int32_t crop_size,
               std::vector<uint8_t> &frames) {
-    const int64_t sides[4] = {box.x, box.y, box.w, box.h};
-    const Outputs cut = crop.run({frame_input(image), {sides, sizeof sides, {4}}}, 1);
+    const Outputs cut = of_box(crop, image, box);
     cut.require_shape(0, {crop_size, crop_size, 3});
     const uint8_t *pixels = cut.data<uint8_t>(0);
     frames.insert(frames.end(), pixels,
