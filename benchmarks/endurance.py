@@ -54,13 +54,17 @@ def soak(detector, videos, args):
         held_mb.append(_resident_mb())
         states[result.state] = states.get(result.state, 0) + 1
         print(f"\r{len(held_mb)}/{len(files)}  {held_mb[-1]:.0f} MB", end="", file=sys.stderr)
-    # single values are of whatever frames wait at that moment: medians tell growth from that
-    first, last = (quantile(part, 0.5) for part in (held_mb[:SETTLED_FILES], held_mb[-len(held_mb) // 3 :]))
+    # single values are of whatever waits at that moment: medians over as many files tell growth from that
+    settled_mb = held_mb[SETTLED_FILES:]
+    count = min(len(videos), len(settled_mb) // 2)
+    first, last = (quantile(part, 0.5) for part in (settled_mb[:count], settled_mb[-count:]))
     return {
         "files": len(files),
         "states": states,
-        f"median_of_first_{SETTLED_FILES}_mb": first,
-        "median_of_last_third_mb": last,
+        f"median_of_first_{SETTLED_FILES}_mb": quantile(held_mb[:SETTLED_FILES], 0.5),
+        "median_of": count,
+        "median_after_these_mb": first,
+        "median_at_the_end_mb": last,
         "most_mb": max(held_mb),
         "holds": last <= first * (1 + FLAT_SHARE),
     }
@@ -221,6 +225,10 @@ def main(argv=None):
     parser.add_argument("--pairs", type=int, default=4, help="pairs of a call of the threads (default: 4)")
     parser.add_argument("--streams", type=int, default=10, help="files of streams and batch (default: 10)")
     args = parser.parse_args(argv)
+    if args.files < SETTLED_FILES + 2:
+        parser.error(
+            f"--files must be at least {SETTLED_FILES + 2}: memory counts after {SETTLED_FILES} files"
+        )
     videos = [samples.natural_path(), samples.swapped_path()]
     if args.videos:
         videos = sorted(args.videos.rglob("*.mp4"))

@@ -62,6 +62,9 @@ def planned_cases() -> list[dict[str, Any]]:
              [pasted([4 * n, 0, 1], [240 - 4 * n, 120, 1]) for n in range(40)], size=[400, 300]),
         case("a face that leaves the frame", [pasted([80 + 6 * n, 40, 1]) for n in range(40)]),
         case("a shot cut ends the clip", nod[:10] + [pasted([80, 40, 1], inverted=True)] * 2 + nod[:8]),
+        case("a lesser jump out of stillness ends the clip",
+             [{**pasted([85 if n > 7 else 80, 40, 1]), "background": [96 + n % 2, 104, 112]}
+              for n in range(16)]),
         case("the size changes", [*nod[:8], {**nod[8], "size": [400, 240]}, *nod[9:16]]),
         case("a small face behind a large one, one clip of the budget",
              [pasted([0, 0, 3], [490, 60 + n % 3, 1]) for n in range(20)], size=[660, 480], max_clips=1),

@@ -104,6 +104,22 @@ def test_faces_that_cross_keep_their_tracks(tiny_bundle, tmp_path):
     assert all(face.fake_probability is not None for face in result.faces)
 
 
+def test_a_soak_needs_files_after_the_first(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["soak", "--files", "21", "--out", str(tmp_path / "endurance.json")])
+    assert "--files must be at least 22" in capsys.readouterr().err
+
+
+def test_a_soak_compares_as_many_files_at_its_end_as_after_the_first(tiny_bundle, tmp_path):
+    out = tmp_path / "endurance.json"
+    words = ["soak", "--bundle", str(tiny_bundle), "--files", "24", "--out", str(out)]
+    code = main(words)
+    figures = json.loads(out.read_text())["soak, tiny"]
+    assert (figures["files"], sum(figures["states"].values()), figures["median_of"]) == (24, 24, 2)
+    assert figures["most_mb"] >= figures["median_at_the_end_mb"]
+    assert (code == 0) == figures["holds"]
+
+
 def test_short_checks_hold(tiny_bundle, tmp_path, capsys):
     out = tmp_path / "endurance.json"
     words = ["threads", "streams", "--bundle", str(tiny_bundle), "--calls", "64", "--streams", "1"]

@@ -31,10 +31,17 @@ def test_a_jump_of_60_levels_is_a_cut_at_once():
 
 
 def test_a_sudden_jump_is_a_cut_only_after_a_quiet_past():
-    assert run([100, 101, 100, 101, 100, 124]) == [5]
-    assert run([100, 101, 100, 101, 100, 123]) == []
-    assert run([100, 101, 100, 101, 125]) == []
     assert run([100, 108, 100, 108, 100, 124]) == [5]
+    assert run([100, 108, 100, 108, 100, 123]) == []
+    assert run([100, 101, 100, 101, 125]) == []
+
+
+def test_a_lesser_jump_is_a_cut_only_out_of_near_stillness():
+    assert run([100, 101, 100, 101, 100, 116]) == [5]
+    assert run([100, 101, 100, 101, 100, 115]) == []
+    assert run([100, 103, 100, 103, 100, 118]) == [5]
+    assert run([100, 103, 100, 103, 100, 117]) == []
+    assert run([100, 101, 100, 101, 117]) == []
 
 
 def test_a_jump_like_those_before_it_is_none():

@@ -11,7 +11,11 @@ using flowtell_core::Box;
 // The reasons stand in engine/flowtell/_tracks.py and _cuts.py.
 constexpr double min_iou = 0.2;
 constexpr double max_ahead = 16.0;
-constexpr int32_t sure_levels = 60, sudden_levels = 24, sudden_ratio = 3;
+constexpr int32_t sure_levels = 60;
+struct Sudden {
+    int32_t levels, ratio;
+};
+constexpr Sudden sudden_cuts[] = {{24, 3}, {16, 6}};
 constexpr size_t recent_differences = 8, enough_differences = 4;
 
 using Pairs = std::map<size_t, size_t>;
@@ -52,8 +56,13 @@ bool CutFinder::is_cut(const CropSignature &before, const CropSignature &after) 
     for (size_t i = 0; i < before.size(); ++i) {
         difference += std::abs(before[i] - after[i]);
     }
-    const bool sudden = recent_.size() >= enough_differences && difference >= sudden_levels * values &&
-                        difference >= sudden_ratio * *std::max_element(recent_.begin(), recent_.end());
+    bool sudden = false;
+    if (recent_.size() >= enough_differences) {
+        const int32_t largest = *std::max_element(recent_.begin(), recent_.end());
+        for (const Sudden &least : sudden_cuts) {
+            sudden |= difference >= std::max(least.levels * values, least.ratio * largest);
+        }
+    }
     recent_.push_back(difference);
     if (recent_.size() > recent_differences) {
         recent_.pop_front();
