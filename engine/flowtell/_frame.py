@@ -30,26 +30,35 @@ class Frame(ABC):
         self.time_s = time_s
         self.height, self.width = shape[:2]
         self.nbytes = nbytes
+        self._latest: tuple[tuple[int, int, int, int], Image] | None = None
 
     @property
     @abstractmethod
     def image(self) -> Image:
         """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous."""
 
-    @abstractmethod
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
+        """Return a copy of a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`.
 
-    @cached_property
-    def _middle_row(self) -> Image:
-        middle = self.height // 2
-        return self.part(0, middle, self.width, middle + 1)
+        Whoever asks for the latest part again gets the same copy, which is not to be written to.
+        """
+        place = (left, top, right, bottom)
+        if self._latest is None or self._latest[0] != place:
+            self._latest = (place, self._copied(*place))
+        return self._latest[1]
 
     def shows_the_same(self, other: Frame) -> bool:
-        """Tell whether `image` is equal; most that are not differ in their middle row, which is soon told."""
+        """Tell whether `image` is equal. Most that are not differ in what was last looked at of the other."""
         if (self.height, self.width) != (other.height, other.width):
             return False
-        return np.array_equal(self._middle_row, other._middle_row) and self._is_equal(other)
+        middle = self.height // 2
+        # the same face is looked at next, mostly
+        place = other._latest[0] if other._latest else (0, middle, self.width, middle + 1)
+        return np.array_equal(self.part(*place), other.part(*place)) and self._is_equal(other)
+
+    @abstractmethod
+    def _copied(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """Return a copy of a part of `image`."""
 
     def _is_equal(self, other: Frame) -> bool:
         return np.array_equal(self.image, other.image)
@@ -68,8 +77,7 @@ class RgbFrame(Frame):
         """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous."""
         return self._image
 
-    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
+    def _copied(self, left: int, top: int, right: int, bottom: int) -> Image:
         return self._image[top:bottom, left:right].copy()
 
 
@@ -86,8 +94,7 @@ class PlanarFrame(Frame):
         """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous. Made once."""
         return self._converter.part(self.picture, 0, 0, self.width, self.height)
 
-    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
-        """Copy a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`."""
+    def _copied(self, left: int, top: int, right: int, bottom: int) -> Image:
         if "image" in self.__dict__:
             return self.image[top:bottom, left:right].copy()
         return self._converter.part(self.picture, left, top, right, bottom)

@@ -32,7 +32,7 @@ __all__ = [
     "planes_in",
 ]
 
-LEAST_PX = 600_000
+LEAST_PX = 200_000
 """Area from which pictures are taken apart. The process that decodes works beside its caller: 480p is read at
 5.6 ms a frame where it makes all colours and at 6.5 where its caller makes some, 1080p at 17.7 and 11.3."""
 

@@ -11,7 +11,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from media.seeds import face_frames
 
-from flowtell import DecodeError, _siting, iter_face_clips, samples
+from flowtell import DecodeError, _siting, iter_face_clips
 from flowtell._colour import LAYOUTS, RgbConverter, new_image, plane_arrays
 from flowtell._decode import VideoReader
 from flowtell._frame import PlanarFrame, RgbFrame
@@ -208,9 +208,36 @@ def test_frames_outlive_their_reader(large_video):
         assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, source, strict=False))
 
 
-def test_a_small_video_s_colours_are_made_by_the_decoder():
-    with VideoReader(samples.natural_path()) as reader:
-        assert isinstance(next(iter(reader)), RgbFrame)
+@pytest.mark.parametrize(("size", "kind"), [((400, 500), PlanarFrame), ((400, 498), RgbFrame)])
+def test_a_small_video_s_colours_are_made_by_the_decoder(write_video, size, kind):
+    path = write_video("still.mp4", [np.full((*size, 3), 90, np.uint8)])
+    with VideoReader(path) as reader:
+        assert isinstance(next(iter(reader)), kind)
+
+
+def test_the_part_that_was_looked_at_last_is_kept_and_no_other():
+    frame = planar_frame(noise("yuv420p", 48, 32, "left"))
+    first = frame.part(4, 6, 20, 30)
+    assert frame.part(4, 6, 20, 30) is first
+    other = frame.part(4, 6, 20, 28)
+    assert np.array_equal(other, first[:22])
+    again = frame.part(4, 6, 20, 30)
+    assert again is not first
+    assert np.array_equal(again, first)
+
+
+@pytest.mark.parametrize("looked_at", [(0, 0, 8, 8), (30, 10, 48, 32)])
+def test_frames_differ_wherever_they_were_looked_at(looked_at):
+    picture = noise("yuv420p", 48, 32, "left")
+    before, same = planar_frame(picture), planar_frame(noise("yuv420p", 48, 32, "left"))
+    before.part(*looked_at)
+    changed = before.image.copy()
+    changed[2, 3] ^= 1
+    assert same.shows_the_same(before)
+    assert not RgbFrame(changed, 0.0).shows_the_same(before)
+    with_part = RgbFrame(changed, 0.0)
+    with_part.part(*looked_at)
+    assert not before.shows_the_same(with_part)
 
 
 def test_clips_do_not_depend_on_who_makes_the_colours(large_video, tiny_bundle, monkeypatch):
