@@ -27,12 +27,16 @@ class HeapTrimmer:
 
     def trim(self) -> bool:
         """Give back what is free, unless that was done just before or cannot be; tell whether it was done."""
-        with self._lock:
-            now_s = time.monotonic()
-            if self._trim is None or now_s < self._due_s:
-                return False
-            self._due_s = now_s + self._pause_s
-        self._trim(0)
+        if self._trim is None or time.monotonic() < self._due_s:
+            return False
+        # whoever comes second need not wait, nor a fork of a process that was at it
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._due_s = time.monotonic() + self._pause_s
+            self._trim(0)
+        finally:
+            self._lock.release()
         return True
 
 
@@ -40,5 +44,9 @@ def _trim_of_library() -> Callable[[int], int] | None:
     """Return glibc's malloc_trim(3); None where the C library has none."""
     if sys.platform != "linux":
         return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    try:
+        trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    except OSError:
+        # an interpreter that is linked statically
+        return None
     return trim
