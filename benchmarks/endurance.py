@@ -28,7 +28,6 @@ from flowtell._frames import open_frames
 from flowtell.benchmarks._arguments import new_file
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import FRAMES_PER_S, cross, crowd, cut_together, write_scene
-from flowtell.benchmarks.statistics import quantile
 from flowtell.training.run_folder import write_json
 
 __all__ = ["CHECKS", "crossing_figures", "main"]
@@ -54,17 +53,17 @@ def soak(detector, videos, args):
         held_mb.append(_resident_mb())
         states[result.state] = states.get(result.state, 0) + 1
         print(f"\r{len(held_mb)}/{len(files)}  {held_mb[-1]:.0f} MB", end="", file=sys.stderr)
-    # single values are of whatever waits at that moment: medians over as many files tell growth from that
+    # single values are of whatever waits at that moment: means over as many files tell growth from that
     settled_mb = held_mb[SETTLED_FILES:]
     count = min(len(videos), len(settled_mb) // 2)
-    first, last = (quantile(part, 0.5) for part in (settled_mb[:count], settled_mb[-count:]))
+    first, last = (sum(part) / count for part in (settled_mb[:count], settled_mb[-count:]))
     return {
         "files": len(files),
         "states": states,
-        f"median_of_first_{SETTLED_FILES}_mb": quantile(held_mb[:SETTLED_FILES], 0.5),
-        "median_of": count,
-        "median_after_these_mb": first,
-        "median_at_the_end_mb": last,
+        f"mean_of_first_{SETTLED_FILES}_mb": sum(held_mb[:SETTLED_FILES]) / SETTLED_FILES,
+        "mean_of": count,
+        "mean_after_these_mb": first,
+        "mean_at_the_end_mb": last,
         "most_mb": max(held_mb),
         "holds": last <= first * (1 + FLAT_SHARE),
     }
