@@ -32,10 +32,14 @@ class Scene:
 
 
 def _portraits(side_px):
-    """Return the natural sample's frames at another size: uint8 `[97, side_px, side_px, 3]`."""
+    """Return the natural sample at another size, forth and back: uint8 `[192, side_px, side_px, 3]`.
+
+    Shown round and round it never jumps, as it would from its last frame to its first.
+    """
     with av.open(str(samples.natural_path())) as container:
         pictures = [frame.reformat(width=side_px, height=side_px) for frame in container.decode(video=0)]
-        return np.stack([picture.to_ndarray(format="rgb24") for picture in pictures])
+    forth = [picture.to_ndarray(format="rgb24") for picture in pictures]
+    return np.stack(forth + forth[-2:0:-1])
 
 
 def cross(frames=200):

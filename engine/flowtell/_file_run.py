@@ -38,8 +38,8 @@ _FORESEEN_RUNS = 9
 """Runs that are judged while a file is still being read: those of the sequential test's first three looks at
 one face. Of 14 development files 12 need more."""
 
-_heap = HeapTrimmer(pause_s=10)
-"""Of this process. What comes back after a file costs some 0.1 s of a core: a hundredth of the pause."""
+_heap = HeapTrimmer(pause_s=1)
+"""Of this process. What is taken anew after a file costs some 0.1 s of a core: a tenth of one core at most."""
 
 
 class FileRun:
