@@ -39,7 +39,7 @@ _FORESEEN_RUNS = 9
 one face. Of 14 development files 12 need more."""
 
 _heap = HeapTrimmer(pause_s=1)
-"""Of this process. What is taken anew after a file costs some 0.1 s of a core: a tenth of one core at most."""
+"""Of this process. What is taken anew after a file costs some 0.1 s of a core, a tenth of it at most."""
 
 
 class FileRun:

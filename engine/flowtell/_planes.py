@@ -33,8 +33,9 @@ __all__ = [
 ]
 
 LEAST_PX = 200_000
-"""Area from which pictures are taken apart. The process that decodes works beside its caller: 480p is read at
-5.6 ms a frame where it makes all colours and at 6.5 where its caller makes some, 1080p at 17.7 and 11.3."""
+"""Area from which pictures are taken apart. Reading a video of 852x480 for a sample of its clips takes 4.3 ms
+of processor time a frame where the caller makes the colours that are wanted and 6.1 where the decoder makes
+all of them, 426x240 as much either way."""
 
 MATRICES = {0, 1, 2, 4, 5, 6, 7, 9}
 """FFmpeg's numbers (`AVColorSpace`) of the matrices that it converts by."""
