@@ -91,7 +91,7 @@ class Recipe:
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
         refine: mostly the teacher's pairs, more of them and their motion varied, for longer, from the weights
             of an earlier bundle; in bfloat16, for which see `FitSettings`. Nearer to the teacher and to
-            ground truth, and of less use to the detector: no part of the default.
+            ground truth, and of no more use to the detector: no part of the default.
         full: a network of the paper's widths and dense connections, for the study alone: from nothing, on the
             teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
