@@ -34,7 +34,7 @@ __all__ = ["CHECKS", "crossing_figures", "main"]
 
 SETTLED_FILES, SOAK_PARTS = 20, 5
 FLAT_SHARE = 0.05
-"""After the first files memory at rest may still rise by so much: some 25 KB a file over 280 files."""
+"""After the first files memory at rest may still rise by so much: some 30 KB a file over 280 files."""
 
 CALLERS = 16
 WARM_UP_FRAMES = 6
