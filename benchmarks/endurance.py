@@ -223,10 +223,8 @@ def main(argv=None):
     parser.add_argument("--pairs", type=int, default=4, help="pairs of a call of the threads (default: 4)")
     parser.add_argument("--streams", type=int, default=10, help="files of streams and batch (default: 10)")
     args = parser.parse_args(argv)
-    if args.files < SETTLED_FILES + 2:
-        parser.error(
-            f"--files must be at least {SETTLED_FILES + 2}: memory counts after {SETTLED_FILES} files"
-        )
+    if args.files < SETTLED_FILES + SOAK_PARTS:
+        parser.error(f"--files must be at least {SETTLED_FILES + SOAK_PARTS}")
     videos = [samples.natural_path(), samples.swapped_path()]
     if args.videos:
         videos = sorted(args.videos.rglob("*.mp4"))
