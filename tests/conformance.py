@@ -65,6 +65,10 @@ def planned_cases() -> list[dict[str, Any]]:
         case("a lesser jump out of stillness ends the clip",
              [{**pasted([85 if n > 7 else 80, 40, 1]), "background": [96 + n % 2, 104, 112]}
               for n in range(16)]),
+        case("a lesser jump of six times what came before ends the clip",
+             [pasted([87 if n > 7 else 80, 40 + n % 2, 1]) for n in range(16)]),
+        case("a lesser jump of five times what came before does not",
+             [pasted([86 if n > 7 else 80, 40 + n % 2, 1]) for n in range(16)]),
         case("the size changes", [*nod[:8], {**nod[8], "size": [400, 240]}, *nod[9:16]]),
         case("a small face behind a large one, one clip of the budget",
              [pasted([0, 0, 3], [490, 60 + n % 3, 1]) for n in range(20)], size=[660, 480], max_clips=1),

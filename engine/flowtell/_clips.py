@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ._face_crops import Cropper, FaceCrop, WaitingPixels
+from ._face_crops import Cropper, FaceCrop, WaitingPixels, visible_place
 from ._faces import Box, Face, FaceFinder, square_box
 from ._frame import Frame, RgbFrame
 from ._tracks import OpenClip, Track, is_same_face, match_faces
@@ -140,7 +140,8 @@ class ClipMaker:
         """Take the next frame; return the clips that it completed, in the order of their tracks."""
         done: list[FaceClip] = []
         if self._previous is not None:
-            if frame.shows_the_same(self._previous):
+            box = next((track.clip.box for track in self._tracks if track.clip), None)
+            if frame.shows_the_same(self._previous, box and visible_place(frame, box)):
                 return []
             if (frame.height, frame.width) != (self._previous.height, self._previous.width):
                 done += self.finish()

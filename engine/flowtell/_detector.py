@@ -18,6 +18,7 @@ from ._effort import EVERYTHING, Effort
 from ._errors import BundleError, InputError
 from ._file_run import FileRun
 from ._files_in_turn import results_in_turn
+from ._heap import process_heap
 from ._judging import ClipLogits, JudgePool
 from ._manifest import PRECISIONS
 from ._pipeline import FaceGraphs, Progress, open_face_graphs
@@ -315,8 +316,13 @@ class Detector:
         self._pool.require_caller()
         run = FileRun(self._graphs, self._pool, self._cores, path, effort, control, progress)
         manifest = self._bundle.manifest
-        run.judge(manifest)
-        return run.result(self._bundle, self.provider, self._precision)
+        try:
+            run.judge(manifest)
+            return run.result(self._bundle, self.provider, self._precision)
+        finally:
+            # what it read last goes first
+            del run
+            process_heap.trim()
 
 
 def _require_count(name: str, value: int, most: int) -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ._clock import StageClock
 from ._faces import Box
-from ._frame import Frame
+from ._frame import Frame, Place
 from ._sessions import GraphSession, require_shape
 
-__all__ = ["Cropper", "FaceCrop", "WaitingPixels"]
+__all__ = ["Cropper", "FaceCrop", "WaitingPixels", "visible_place"]
 
 _SIGNATURE_SHAPE = (8, 8, 3)
 
@@ -47,7 +47,7 @@ class FaceCrop:
     """
 
     def __init__(self, cropper: Cropper, part: NDArray[np.uint8], box: NDArray[np.int64]) -> None:
-        """Own what a frame shows of a box, `uint8 [h, w, 3]` RGB; `box` is in px of that part."""
+        """Keep what a frame shows of a box, `uint8 [h, w, 3]` RGB; `box` is in px of that part."""
         self._cropper = cropper
         self._box = box
         self._pixels = part
@@ -101,8 +101,7 @@ class Cropper:
         """Return the crop of `box` from `frame`, the edge repeated outside it: signed, but not yet made."""
         x, y, width, height = box
         with self._clock.stage("crop"):
-            left, right = _visible(x, width, frame.width)
-            top, bottom = _visible(y, height, frame.height)
+            left, top, right, bottom = visible_place(frame, box)
             # no more than the graphs would cut out of the whole frame
             part = frame.part(left, top, right, bottom)
         return FaceCrop(self, part, np.array((x - left, y - top, width, height), dtype=np.int64))
@@ -118,6 +117,14 @@ class Cropper:
         with self._clock.stage("crop"):
             (crop,) = self._crop.run(("crop",), frame=part, box=box)
         return require_shape(crop, (self._crop_size, self._crop_size, 3), "crop.onnx")
+
+
+def visible_place(frame: Frame, box: Box) -> Place:
+    """Return the part of a frame that shows a box, or what is nearest to it."""
+    x, y, width, height = box
+    left, right = _visible(x, width, frame.width)
+    top, bottom = _visible(y, height, frame.height)
+    return left, top, right, bottom
 
 
 def _visible(start: int, extent: int, size: int) -> tuple[int, int]:

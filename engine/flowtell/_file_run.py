@@ -17,7 +17,6 @@ from ._effort import EVERYTHING, Effort
 from ._errors import DecodeError, InputError
 from ._foresight import Foresight
 from ._frame import Frame
-from ._heap import HeapTrimmer
 from ._interpreters import is_isolated
 from ._judging import ClipLogits, JudgePool, Ticket
 from ._manifest import Manifest
@@ -37,9 +36,6 @@ decodes them works ahead by twice as much."""
 _FORESEEN_RUNS = 9
 """Runs that are judged while a file is still being read: those of the sequential test's first three looks at
 one face. Of 14 development files 12 need more."""
-
-_heap = HeapTrimmer(pause_s=1)
-"""Of this process. What is taken anew after a file costs some 0.1 s of a core, a tenth of it at most."""
 
 
 class FileRun:
@@ -93,7 +89,6 @@ class FileRun:
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"
-        _heap.trim()
 
     def result(self, bundle: Bundle, provider: str, precision: str) -> Result:
         """Return what came out of `judge`."""

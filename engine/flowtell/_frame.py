@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from ._planes import PartConverter, PlanarPicture
 
-__all__ = ["Frame", "PlanarFrame", "RgbFrame"]
+__all__ = ["Frame", "Place", "PlanarFrame", "RgbFrame"]
 
 Image = NDArray[np.uint8]
+
+Place = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of a frame, in px; the last two lie outside it."""
 
 
 class Frame(ABC):
@@ -30,7 +33,7 @@ class Frame(ABC):
         self.time_s = time_s
         self.height, self.width = shape[:2]
         self.nbytes = nbytes
-        self._latest: tuple[tuple[int, int, int, int], Image] | None = None
+        self._parts: dict[Place, Image] = {}
 
     @property
     @abstractmethod
@@ -40,20 +43,24 @@ class Frame(ABC):
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
         """Return a copy of a part of `image`, which must lie in it: `uint8 [bottom - top, right - left, 3]`.
 
-        Whoever asks for the latest part again gets the same copy, which is not to be written to.
+        Whoever asks for a part again gets the same copy, which is not to be written to.
         """
         place = (left, top, right, bottom)
-        if self._latest is None or self._latest[0] != place:
-            self._latest = (place, self._copied(*place))
-        return self._latest[1]
+        if place not in self._parts:
+            self._parts[place] = self._copied(*place)
+        return self._parts[place]
 
-    def shows_the_same(self, other: Frame) -> bool:
-        """Tell whether `image` is equal. Most that are not differ in what was last looked at of the other."""
+    def shows_the_same(self, other: Frame, looked_at: Place | None = None) -> bool:
+        """Tell whether `image` is equal. Most that are not differ where a face is looked at, or in a row.
+
+        Args:
+            other: the frame before.
+            looked_at: a part of this frame that is asked for next, and was of `other`; None for none.
+        """
         if (self.height, self.width) != (other.height, other.width):
             return False
         middle = self.height // 2
-        # the same face is looked at next, mostly
-        place = other._latest[0] if other._latest else (0, middle, self.width, middle + 1)
+        place = looked_at or (0, middle, self.width, middle + 1)
         return np.array_equal(self.part(*place), other.part(*place)) and self._is_equal(other)
 
     @abstractmethod

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["HeapTrimmer"]
+__all__ = ["HeapTrimmer", "process_heap"]
 
 
 class HeapTrimmer:
@@ -27,14 +27,14 @@ class HeapTrimmer:
 
     def trim(self) -> bool:
         """Give back what is free, unless that was done just before or cannot be; tell whether it was done."""
-        if self._trim is None or time.monotonic() < self._due_s:
-            return False
         # whoever comes second need not wait, nor a fork of a process that was at it
-        if not self._lock.acquire(blocking=False):
+        if self._trim is None or not self._lock.acquire(blocking=False):
             return False
         try:
-            self._due_s = time.monotonic() + self._pause_s
+            if time.monotonic() < self._due_s:
+                return False
             self._trim(0)
+            self._due_s = time.monotonic() + self._pause_s
         finally:
             self._lock.release()
         return True
@@ -50,3 +50,7 @@ def _trim_of_library() -> Callable[[int], int] | None:
         # an interpreter that is linked statically
         return None
     return trim
+
+
+process_heap = HeapTrimmer(pause_s=1)
+"""What is taken anew after a file costs some 0.1 s of a core, a tenth of it at most."""

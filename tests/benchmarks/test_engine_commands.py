@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import flowtell
-from flowtell.benchmarks.endurance import crossing_figures, main
+from flowtell.benchmarks.endurance import crossing_figures, is_flat, main
 from flowtell.benchmarks.engine import summary
 from flowtell.benchmarks.engine_table import table_of
 from flowtell.benchmarks.rendered import cross, crowd, write_scene
@@ -120,6 +120,11 @@ def test_a_soak_compares_memory_at_rest(tiny_bundle, tmp_path):
     assert len(resting_mb) == 6
     assert figures["holds"] == (max(resting_mb[1:]) <= 1.05 * resting_mb[0])
     assert (code == 0) == figures["holds"]
+
+
+def test_memory_that_rises_at_any_time_is_not_flat():
+    assert is_flat([200.0, 190.0, 210.0, 205.0])
+    assert not is_flat([200.0, 190.0, 211.0, 200.0])
 
 
 def test_short_checks_hold(tiny_bundle, tmp_path, capsys):

@@ -274,3 +274,30 @@ def test_the_same_frames_give_the_same_clips(graphs, head):
     assert all(
         np.array_equal(a.frames, b.frames) and a.box == b.box for a, b in zip(first, second, strict=True)
     )
+
+
+class CountedFrame(RgbFrame):
+    """A frame that keeps the sizes of the parts that are copied out of it."""
+
+    def __init__(self, image, time_s):
+        super().__init__(image, time_s)
+        self.copied = []
+
+    def _copied(self, left, top, right, bottom):
+        self.copied.append((right - left, bottom - top))
+        return super()._copied(left, top, right, bottom)
+
+
+def test_a_frame_gives_each_box_once_and_a_row_where_there_is_none(maker, head):
+    def pushed(index, *heads):
+        frame = CountedFrame(scene(*heads, grey=110 + index % 2), index / FPS)
+        maker.push(frame)
+        return frame.copied
+
+    for index in range(4):
+        two = pushed(index, (head, 40 + index, 40), (head, 400 - index, 40))
+    assert len(two) == 2
+    # their clips end at a look that finds nobody
+    for index in range(4, 40):
+        nobody = pushed(index)
+    assert nobody == [(640, 1)]

@@ -63,7 +63,7 @@ def test_differences_are_counted_without_overflow_in_both_directions():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_inner_face_swapped_anew_in_every_frame_is_none(seed):
-    """The inner face is a quarter of the crop; its brightness may jump by 60 levels and more."""
+    """The inner face is a quarter of the box; its brightness jumps by up to 60 levels, 15 of the whole."""
     rng = np.random.default_rng(seed)
     still = rng.integers(60, 200, (8, 8, 3)).astype(np.uint8)
     finder = CutFinder()

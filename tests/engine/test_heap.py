@@ -14,13 +14,14 @@ from flowtell._heap import HeapTrimmer, _trim_of_library
 pytestmark = pytest.mark.skipif(_trim_of_library() is None, reason="this C library has no malloc_trim")
 
 SETUP = """
+    import os
     import sys
     import numpy as np
     import flowtell.samples
     from flowtell._heap import HeapTrimmer
 
     def resident_mb():
-        return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     # 200 MB of blocks that the allocator takes from its heap, each before one that stays
     blocks = [(np.ones(100_000, np.uint8), np.ones(2000, np.uint8)) for _ in range(2000)]
