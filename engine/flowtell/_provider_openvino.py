@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import queue
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from ._runner import GraphRunner, GraphSource, RunningCall
 __all__ = ["NAME", "open_graph", "version", "why_not", "why_not_bf16"]
 
 NAME = "OpenVINO CPU"
+
+_first_use = threading.Lock()
 
 _TYPES = {"u8": "tensor(uint8)", "f32": "tensor(float)", "i64": "tensor(int64)"}
 
@@ -64,17 +67,28 @@ def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     return runner
 
 
-@functools.cache
 def _core() -> Any:
     """Return the one core of this process.
 
     OpenVINO gives the thread that first uses a core a stack for signals, and unmaps it where the core ends:
     if that is on another thread, the next signal (Ctrl-C) crashes the process. So the core lives as long.
     """
+    with _first_use:
+        return _made_core()
+
+
+@functools.cache
+def _made_core() -> Any:
     try:
-        return importlib.import_module("openvino").Core()
+        openvino = importlib.import_module("openvino")
     except ImportError as error:
         raise ProviderError(f"openvino cannot be loaded ({error}): reinstall it") from error
+    # It makes its tables of types on first use, and lets go of the interpreter meanwhile: of two threads that
+    # come first, one then waits for the table with the interpreter in hand, the other for the interpreter.
+    tensor = openvino.Tensor(np.zeros(1, np.uint8))
+    tensor.get_element_type().to_dtype()
+    np.array(tensor.data)
+    return openvino.Core()
 
 
 class _OpenVinoRunner:

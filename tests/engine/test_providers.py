@@ -151,6 +151,27 @@ os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
+TWO_FIRST_CALLS = """
+import faulthandler, sys
+import numpy as np
+from flowtell import Detector
+faulthandler.dump_traceback_later(60, exit=True)
+# threads take turns after a microsecond: what may go wrong between two calls mostly does
+sys.setswitchinterval(1e-6)
+with Detector.open(sys.argv[1], provider="openvino", threads=2) as detector:
+    side = detector.bundle.manifest.crop_size
+    print(len(detector.score_clips(np.zeros((2, 5, side, side, 3), np.uint8)).clip_logits))
+"""
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_two_threads_may_be_the_first_that_openvino_judges_for(tiny_bundle, openvino, attempt):
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_FIRST_CALLS, str(tiny_bundle)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
 def test_signals_are_heard_after_another_thread_forgot_openvino(tiny_bundle, openvino):
     command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(tiny_bundle)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
