@@ -314,15 +314,15 @@ class Detector:
         if not isinstance(path, str | os.PathLike):
             raise InputError(f"a video is named by a str or a path, not by {path!r}")
         self._pool.require_caller()
-        run = FileRun(self._graphs, self._pool, self._cores, path, effort, control, progress)
         manifest = self._bundle.manifest
-        try:
-            run.judge(manifest)
-            return run.result(self._bundle, self.provider, self._precision)
-        finally:
-            # what it read last goes first
-            del run
-            process_heap.trim()
+        with process_heap.run():
+            run = FileRun(self._graphs, self._pool, self._cores, path, effort, control, progress)
+            try:
+                run.judge(manifest)
+                return run.result(self._bundle, self.provider, self._precision)
+            finally:
+                # what it read last goes before the heap is emptied
+                del run
 
 
 def _require_count(name: str, value: int, most: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 __all__ = ["HeapTrimmer", "process_heap"]
 
@@ -19,25 +20,35 @@ class HeapTrimmer:
     """
 
     def __init__(self, pause_s: float) -> None:
-        """Do so at most every `pause_s` seconds: whoever allocates next takes new pages, which costs time."""
+        """Do so at most every `pause_s` seconds while anything runs: new pages are paid by who is next."""
         self._pause_s = pause_s
         self._trim = _trim_of_library()
         self._lock = threading.Lock()
         self._due_s = 0.0
+        self._running: set[object] = set()
 
-    def trim(self) -> bool:
-        """Give back what is free, unless that was done just before or cannot be; tell whether it was done."""
+    @contextlib.contextmanager
+    def run(self) -> Iterator[None]:
+        """Give back what a run left free when it ends; while others go on, only where a pause is over."""
+        token = object()
+        # changes of a set are atomic: no lock that a fork could inherit in another thread's hands
+        self._running.add(token)
+        try:
+            yield
+        finally:
+            self._running.discard(token)
+            self._give_back()
+
+    def _give_back(self) -> None:
         # whoever comes second need not wait, nor a fork of a process that was at it
         if self._trim is None or not self._lock.acquire(blocking=False):
-            return False
+            return
         try:
-            if time.monotonic() < self._due_s:
-                return False
-            self._trim(0)
-            self._due_s = time.monotonic() + self._pause_s
+            if not self._running or time.monotonic() >= self._due_s:
+                self._trim(0)
+                self._due_s = time.monotonic() + self._pause_s
         finally:
             self._lock.release()
-        return True
 
 
 def _trim_of_library() -> Callable[[int], int] | None:

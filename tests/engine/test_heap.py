@@ -23,10 +23,14 @@ SETUP = """
     def resident_mb():
         return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-    # 200 MB of blocks that the allocator takes from its heap, each before one that stays
-    blocks = [(np.ones(100_000, np.uint8), np.ones(2000, np.uint8)) for _ in range(2000)]
-    kept = [small for _, small in blocks]
-    del blocks
+    kept = []
+
+    def fragment():
+        # 200 MB of blocks that the allocator takes from its heap, each before one that stays
+        blocks = [(np.ones(100_000, np.uint8), np.ones(2000, np.uint8)) for _ in range(2000)]
+        kept.extend(small for _, small in blocks)
+
+    fragment()
 """
 
 
@@ -41,23 +45,70 @@ def printed_by(code: str, *arguments: str) -> list[str]:
 def test_what_lies_free_between_what_stays_goes_back():
     before, after = map(float, printed_by("""
         print(resident_mb())
-        assert HeapTrimmer(10).trim()
+        with HeapTrimmer(10).run():
+            pass
         print(resident_mb())
     """))  # fmt: skip
     assert before - after > 150
 
 
-def test_it_goes_back_after_a_file(tiny_bundle: Path):
-    before, after = map(float, printed_by("""
+def test_it_goes_back_after_a_file_however_soon_it_ends(tiny_bundle: Path):
+    first, after_first, second, after_second = map(float, printed_by("""
         with flowtell.Detector.open(sys.argv[1]) as detector:
-            print(resident_mb())
-            detector.detect(flowtell.samples.natural_path(), max_clips=1)
-            print(resident_mb())
+            for _ in range(2):
+                print(resident_mb())
+                detector.detect(flowtell.samples.natural_path(), max_clips=1)
+                print(resident_mb())
+                fragment()
     """, str(tiny_bundle)))  # fmt: skip
-    assert before - after > 100
+    assert first - after_first > 100
+    assert second - after_second > 100
 
 
-def test_it_pauses():
+def trims_of(trimmer: HeapTrimmer) -> list[int]:
+    """Return a list that grows by one with every time the trimmer empties the heap."""
+    seen: list[int] = []
+    empty = trimmer._trim
+    assert empty is not None
+
+    def counted(pad: int) -> int:
+        seen.append(pad)
+        return empty(pad)
+
+    trimmer._trim = counted
+    return seen
+
+
+def test_it_pauses_while_anything_runs_and_not_at_the_end():
     trimmer = HeapTrimmer(pause_s=3600)
-    assert [trimmer.trim() for _ in range(3)] == [True, False, False]
-    assert HeapTrimmer(pause_s=0).trim()
+    seen = trims_of(trimmer)
+    with trimmer.run():
+        counts = []
+        for _ in range(3):
+            with trimmer.run():
+                pass
+            counts.append(len(seen))
+    assert counts == [1, 1, 1]
+    assert len(seen) == 2
+    with trimmer.run():
+        pass
+    assert len(seen) == 3
+
+
+def test_it_does_not_pause_longer_than_asked():
+    trimmer = HeapTrimmer(pause_s=0)
+    seen = trims_of(trimmer)
+    with trimmer.run():
+        for _ in range(3):
+            with trimmer.run():
+                pass
+    assert len(seen) == 4
+
+
+def test_a_run_that_fails_gives_back_too():
+    trimmer = HeapTrimmer(pause_s=3600)
+    seen = trims_of(trimmer)
+    for _ in range(2):
+        with pytest.raises(KeyError), trimmer.run():
+            raise KeyError
+    assert len(seen) == 2
