@@ -60,7 +60,7 @@ def cut_clips(job):
 
     pairs = _bundle(job["bundle"]).manifest.pairs_per_clip
     kept, dropped = [], {"short": 0, "background": 0}
-    failure = None
+    failure = state = None
     try:
         for clip in _clips(job):
             if clip.is_background:
@@ -70,7 +70,7 @@ def cut_clips(job):
             else:
                 kept.append(clip)
     except flowtell.DecodeError as error:
-        failure = str(error)
+        failure, state = str(error), error.state
     shard = None
     if kept:
         path = Path(job["shard"])
@@ -85,6 +85,7 @@ def cut_clips(job):
         ],
         "dropped": dropped,
         "reason": failure or (None if kept else none),
+        "state": state,
         "shard": shard,
     }
     # The record is written last: where it exists, the shard is whole.

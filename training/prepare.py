@@ -37,8 +37,8 @@ class PrepareSettings:
 def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None):
     """Cut the face clips of videos into a folder, one after the other file; resumes where it was stopped.
 
-    A video whose shard is there, whole and of the same video, is not decoded again. The index comes out the
-    same byte for byte, however often the work was interrupted.
+    A video whose shard is there, whole and of the same video, is not decoded again unless it timed out. The
+    index comes out the same byte for byte, however often the work was interrupted.
 
     Args:
         videos: list of `LabelledVideo`.
@@ -156,6 +156,9 @@ def _is_done(record_path, shard, facts, video):
     if record is None or any(record.get(name) != value for name, value in facts.items()):
         return False
     if record["video_sha256"] != video_sha256(video):
+        return False
+    if record.get("state") == "timed_out":
+        # that was the machine's doing, or the disk's: another time the video may be read to its end
         return False
     return record["shard"] is None or _is_whole(shard, record)
 

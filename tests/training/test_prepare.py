@@ -121,6 +121,25 @@ def test_a_shard_cut_short_is_told_and_made_again(prepared, videos, tiny_bundle,
     assert shard.read_bytes() == whole
 
 
+def test_a_video_that_timed_out_is_read_again_and_a_broken_one_is_not(
+    prepared, videos, tiny_bundle, tmp_path
+):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    index = (out / "index.json").read_bytes()
+    slow, broken = (out / "clips" / f"0000{number}.json" for number in (0, 1))
+    record = json.loads(slow.read_text())
+    assert (record["state"], json.loads(broken.read_text())["state"]) == (None, "undecodable")
+    slow.write_text(
+        json.dumps({**record, "clips": [], "reason": "late", "state": "timed_out", "shard": None})
+    )
+    stamp = broken.stat().st_mtime_ns
+    subprocess.run(command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)), capture_output=True)
+    assert json.loads(slow.read_text()) == record
+    assert (out / "index.json").read_bytes() == index
+    assert broken.stat().st_mtime_ns == stamp
+
+
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(prepared, videos, tiny_bundle, tmp_path):
     out = tmp_path / "set"
     shutil.copytree(prepared[0], out)
