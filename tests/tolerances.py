@@ -95,6 +95,7 @@ TOLERANCES: dict[str, Tolerance] = {
         "times what rounding every value does",
         "other sums and fewer roundings than the gate's; 1.07 was measured, 1.22 with slopes cut off",
     ),
+    "pocock_table": Tolerance(3e-3, "of the value", "the printed table gives three digits"),
     "student_t_table": Tolerance(2e-3, "of the value", "printed tables give four digits of t"),
     "tiny_precision_room": Tolerance(
         20,

@@ -18,7 +18,7 @@ from flowtell import Detector, Effort, FaceClip, InputError, samples
 from flowtell._judging import ClipLogits
 from flowtell._pipeline import ClipReader
 from flowtell._runs import RunPlan
-from flowtell._sequential_test import SequentialTest, student_t_tail
+from flowtell._sequential_test import SequentialTest, level_of_each, student_t_tail
 from flowtell._verdict import sigmoid
 
 NATURAL = samples.natural_path()
@@ -64,7 +64,24 @@ def test_looks_grow_to_the_population(population):
     looks = SequentialTest(population, 0.5, 0.05).looks
     assert looks[-1] == population
     assert list(looks) == sorted(set(looks))
-    assert looks[0] == min(4, population)
+    assert looks[0] == min(8, population)
+
+
+# Pocock 1977, table 1: groups of one size out of many, two-sided at 0.05, of which half is on either side
+@pytest.mark.parametrize(
+    ("groups", "two_sided"), [(2, 0.0294), (3, 0.0221), (4, 0.0182), (5, 0.0158), (10, 0.0106)]
+)
+def test_levels_are_those_of_the_table(groups, two_sided):
+    looks = (*(100 * count for count in range(1, groups + 1)), 10**9)
+    assert level_of_each(looks, 0.025) == pytest.approx(two_sided / 2, rel=TOLERANCES["pocock_table"].value)
+
+
+@pytest.mark.parametrize("error_rate", [1e-6, 0.05, 0.5])
+def test_levels_lie_between_looks_that_agree_and_looks_that_know_nothing_of_each_other(error_rate):
+    looks = SequentialTest(1000, 0.5, error_rate).looks
+    assert error_rate / (len(looks) - 1) < level_of_each(looks, error_rate) < error_rate
+    # of one look that can be wrong, and of none
+    assert level_of_each((8, 9), error_rate) == level_of_each((5,), error_rate) == error_rate
 
 
 @pytest.mark.parametrize("error_rate", [0.01, 0.05, 0.2])
@@ -89,8 +106,8 @@ def test_the_test_is_wrong_no_more_often_than_it_may(error_rate, distance):
 
 def test_scores_that_do_not_vary_decide_at_once_unless_they_are_the_threshold():
     test = SequentialTest(100, 0.5, 0.05)
-    assert test.is_decided([0.6] * 4)
-    assert not test.is_decided([0.5] * 4)
+    assert test.is_decided([0.6] * 8)
+    assert not test.is_decided([0.5] * 8)
     assert test.is_decided([0.5] * 100)
 
 
@@ -129,19 +146,21 @@ def test_runs_cover_every_pair_once():
     assert plan.stopped == "all"
     covered = sorted((run.start_s, run.end_s) for run in asked)
     assert covered == [
-        (0, 4), (4, 8), (8, 12), (12, 16), (100, 107), (200, 204), (300, 304), (304, 309)
+        (0, 2), (2, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14), (14, 16),
+        (100, 102), (102, 104), (104, 107), (200, 202), (202, 204),
+        (300, 302), (302, 304), (304, 306), (306, 309),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("logit", "verdict"), [(2.0, True), (-2.0, False)])
-def test_a_clear_file_is_decided_by_four_runs_spread_over_it(logit, verdict):
+def test_a_clear_file_is_decided_by_eight_runs_spread_over_it(logit, verdict):
     plan = plan_of(*[clip(0, 16 * index, 16) for index in range(50)])
     judge, asked = judge_as(lambda run: logit + 0.01 * math.sin(run.start_s))
     judged = list(plan.judge_until_decided(0.5, 0.05, judge))
     assert plan.stopped == "decided"
-    assert len(judged) == len(asked) == 4
+    assert len(judged) == len(asked) == 8
     starts = sorted(run.start_s / 800 for run in asked)
-    assert max(after - before for before, after in zip([0, *starts], [*starts, 1], strict=True)) < 0.45
+    assert max(after - before for before, after in zip([0, *starts], [*starts, 1], strict=True)) < 0.25
     assert all((sigmoid(value.clip_logit) > 0.5) == verdict for _, value in judged)
 
 
@@ -152,7 +171,7 @@ def test_one_face_that_is_surely_fake_ends_the_test_and_the_others_are_seen_unti
     list(plan.judge_until_decided(0.5, 0.05, judge))
     assert plan.stopped == "decided"
     assert {run.track for run in asked} == {0, 1}
-    assert len(asked) == 8
+    assert len(asked) == 16
 
 
 def test_faces_in_the_background_are_not_looked_at():
@@ -169,13 +188,13 @@ def test_more_runs_than_are_kept_end_in_a_budget():
     judge, asked = judge_as(lambda _: 0.0)
     list(plan.judge_until_decided(0.5, 0.05, judge))
     assert plan.stopped == "budget"
-    assert len(asked) == 256
+    assert len(asked) == 512
 
 
 def test_a_face_whose_kept_runs_end_where_it_would_be_looked_at_ends_in_a_budget():
     """Of the few runs of face 0 among the many of face 1 as many are kept as one of its looks asks for."""
     short = [clip(0, 16 * index, 16) for index in range(4)]
-    long = [clip(1, 1000 + 16 * index, 16) for index in range(68)]
+    long = [clip(1, 1000 + 16 * index, 16) for index in range(70)]
     mixed = [item for pair in zip(short, long, strict=False) for item in pair] + long[4:]
     plan = plan_of(*mixed)
     # face 0 scatters about the threshold and stays open; face 1 is surely original
@@ -184,10 +203,10 @@ def test_a_face_whose_kept_runs_end_where_it_would_be_looked_at_ends_in_a_budget
     list(plan.judge_until_decided(0.5, 0.05, judge))
     assert plan.stopped == "budget"
     of_the_first = sum(run.track == 0 for run in asked)
-    assert of_the_first in SequentialTest(16, 0.5, 0.025).looks[:-1]
+    assert of_the_first in SequentialTest(32, 0.5, 0.025).looks[:-1]
 
 
-@pytest.mark.parametrize(("least", "judged"), [(0, 4), (32, 32), (33, 36), (4000, 96)])
+@pytest.mark.parametrize(("least", "judged"), [(0, 2), (32, 32), (33, 34), (4000, 96)])
 def test_time_that_is_up_at_once_leaves_as_much_as_a_verdict_needs(least, judged):
     plan = plan_of(*[clip(0, 16 * index, 16) for index in range(6)])
     judge, _ = judge_as(lambda _: 0.0)
@@ -222,7 +241,7 @@ def test_a_budget_of_seconds_looks_at_one_run_at_least_and_stops(tiny):
     short = tiny.detect(NATURAL, effort=Effort(compute_s=1e-9))
     validate(short)
     assert short.stopped == "budget"
-    assert short.pairs_judged == 4
+    assert short.pairs_judged == 2
     long = tiny.detect(NATURAL, effort=Effort(compute_s=1e6))
     assert long.stopped == "all"
     assert long.pairs_judged == long.pairs_total == 96
@@ -303,7 +322,7 @@ def test_runs_that_a_test_asks_for_first_are_judged_while_the_file_is_read(
     effort = Effort(error_rate=0.05)
     result, begun_at_s = judged_early(effort=effort)
     end_s = whole.faces[0].clips[-1].end_s
-    assert 4 <= sum(time_s < end_s for time_s in begun_at_s) <= 12
+    assert 8 <= sum(time_s < end_s for time_s in begun_at_s) <= 24
     # none where the time that they take is what is limited
     _, begun_at_s = judged_early(effort=Effort(compute_s=1e-9))
     assert min(begun_at_s) >= end_s
