@@ -193,6 +193,7 @@ def judged_in_order(
     control.on_cancel(lambda: pool.withdraw(control))
     try:
         for clip in clips:
+            control.check()
             waiting.append((clip, submit(clip) if submit else pool.submit(clip.frames, control)))
             yield from known_in_order(waiting, pool.clips_ahead, core, control)
         yield from known_in_order(waiting, 0, core, control)

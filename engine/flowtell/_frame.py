@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,15 +94,19 @@ class PlanarFrame(Frame):
         super().__init__(time_s, picture.shape, picture.nbytes)
         self.picture = picture
         self._converter = converter
+        self._whole: Image | None = None
 
-    @cached_property
+    @property
     def image(self) -> Image:
         """The whole frame: `uint8 [H, W, 3]`, RGB, C-contiguous. Made once."""
-        return self._converter.part(self.picture, 0, 0, self.width, self.height)
+        # a cached property of Python 3.11 has one lock for all frames of a process
+        if self._whole is None:
+            self._whole = self._converter.part(self.picture, 0, 0, self.width, self.height)
+        return self._whole
 
     def _copied(self, left: int, top: int, right: int, bottom: int) -> Image:
-        if "image" in self.__dict__:
-            return self.image[top:bottom, left:right].copy()
+        if self._whole is not None:
+            return self._whole[top:bottom, left:right].copy()
         return self._converter.part(self.picture, left, top, right, bottom)
 
     def _is_equal(self, other: Frame) -> bool:

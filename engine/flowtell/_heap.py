@@ -25,6 +25,7 @@ class HeapTrimmer:
         self._trim = _trim_of_library()
         self._lock = threading.Lock()
         self._due_s = 0.0
+        self._is_asked = False
         self._running: set[object] = set()
 
     @contextlib.contextmanager
@@ -40,15 +41,16 @@ class HeapTrimmer:
             self._give_back()
 
     def _give_back(self) -> None:
-        # whoever comes second need not wait, nor a fork of a process that was at it
-        if self._trim is None or not self._lock.acquire(blocking=False):
-            return
-        try:
-            if not self._running or time.monotonic() >= self._due_s:
-                self._trim(0)
-                self._due_s = time.monotonic() + self._pause_s
-        finally:
-            self._lock.release()
+        # whoever comes second need not wait, nor a fork of a process that was at it: who is at it looks again
+        self._is_asked = True
+        while self._is_asked and self._trim is not None and self._lock.acquire(blocking=False):
+            try:
+                self._is_asked = False
+                if not self._running or time.monotonic() >= self._due_s:
+                    self._trim(0)
+                    self._due_s = time.monotonic() + self._pause_s
+            finally:
+                self._lock.release()
 
 
 def _trim_of_library() -> Callable[[int], int] | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import random
-import statistics
 from importlib import resources
 
 import jsonschema
@@ -18,7 +16,7 @@ from flowtell import Detector, Effort, FaceClip, InputError, samples
 from flowtell._judging import ClipLogits
 from flowtell._pipeline import ClipReader
 from flowtell._runs import RunPlan
-from flowtell._sequential_test import SequentialTest, level_of_each, student_t_tail
+from flowtell._sequential_test import SequentialTest
 from flowtell._verdict import sigmoid
 
 NATURAL = samples.natural_path()
@@ -38,75 +36,6 @@ def whole(tiny):
 def validate(result):
     text = resources.files("flowtell.schemas").joinpath("result.schema.json").read_text(encoding="utf-8")
     jsonschema.validate(json.loads(result.to_json()), json.loads(text))
-
-
-# two-sided points of Student's t in every table: 0.05 and 0.01, and half of it in one tail
-@pytest.mark.parametrize(
-    ("degrees", "t", "tail"),
-    [
-        (1, 12.706, 0.025),
-        (2, 4.303, 0.025),
-        (3, 5.841, 0.005),
-        (4, 2.776, 0.025),
-        (9, 3.250, 0.005),
-        (10, 2.228, 0.025),
-        (30, 2.750, 0.005),
-        (120, 1.980, 0.025),
-    ],
-)
-def test_student_s_t_is_that_of_the_tables(degrees, t, tail):
-    assert student_t_tail(t, degrees) == pytest.approx(tail, rel=TOLERANCES["student_t_table"].value)
-    assert student_t_tail(0.0, degrees) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("population", [1, 3, 4, 5, 100, 4000])
-def test_looks_grow_to_the_population(population):
-    looks = SequentialTest(population, 0.5, 0.05).looks
-    assert looks[-1] == population
-    assert list(looks) == sorted(set(looks))
-    assert looks[0] == min(8, population)
-
-
-# Pocock 1977, table 1: groups of one size out of many, two-sided at 0.05, of which half is on either side
-@pytest.mark.parametrize(("groups", "two_sided"), [(2, 0.0294), (3, 0.0221), (5, 0.0158), (10, 0.0106)])
-def test_levels_are_those_of_the_table(groups, two_sided):
-    looks = (*(100 * count for count in range(1, groups + 1)), 10**9)
-    assert level_of_each(looks, 0.025) == pytest.approx(two_sided / 2, rel=TOLERANCES["pocock_table"].value)
-
-
-@pytest.mark.parametrize("error_rate", [1e-6, 0.05, 0.5])
-def test_levels_lie_between_looks_that_agree_and_looks_that_know_nothing_of_each_other(error_rate):
-    looks = SequentialTest(1000, 0.5, error_rate).looks
-    assert error_rate / (len(looks) - 1) < level_of_each(looks, error_rate) < error_rate
-    # of one look that can be wrong, and of none
-    assert level_of_each((8, 9), error_rate) == level_of_each((5,), error_rate) == error_rate
-
-
-@pytest.mark.parametrize("error_rate", [0.01, 0.05, 0.2])
-@pytest.mark.parametrize("distance", [0.0005, 0.01, 0.03])
-def test_the_test_is_wrong_no_more_often_than_it_may(error_rate, distance):
-    """Scores of a face that lie 0.02 apart, drawn at random, their mean `distance` from the threshold."""
-    random_source = random.Random(0)
-    wrong = decided_early = 0
-    for _ in range(400):
-        scores = [random_source.gauss(0.0, 0.02) for _ in range(96)]
-        mean = statistics.fmean(scores)
-        scores = [0.5 + distance + score - mean for score in scores]
-        test = SequentialTest(len(scores), 0.5, error_rate)
-        look = next(look for look in test.looks if test.is_decided(scores[:look]))
-        wrong += statistics.fmean(scores[:look]) < 0.5
-        decided_early += look < len(scores)
-    # three standard errors of a share of 400
-    assert wrong / 400 <= error_rate + 3 * math.sqrt(error_rate * (1 - error_rate) / 400)
-    if distance == 0.03:
-        assert decided_early == 400
-
-
-def test_scores_that_do_not_vary_decide_at_once_unless_they_are_the_threshold():
-    test = SequentialTest(100, 0.5, 0.05)
-    assert test.is_decided([0.6] * 8)
-    assert not test.is_decided([0.5] * 8)
-    assert test.is_decided([0.5] * 100)
 
 
 def clip(track, start, pairs, *, background=False):
@@ -202,6 +131,20 @@ def test_a_face_whose_kept_runs_end_where_it_would_be_looked_at_ends_in_a_budget
     assert plan.stopped == "budget"
     of_the_first = sum(run.track == 0 for run in asked)
     assert of_the_first in SequentialTest(32, 0.5, 0.025).looks[:-1]
+
+
+@pytest.mark.parametrize(("logit", "stopped"), [(-2.0, "budget"), (2.0, "decided")])
+def test_a_face_of_which_too_little_is_kept_leaves_the_others_to_be_judged(logit, stopped):
+    """Of the 32 runs of face 0 fewer are kept than its first look asks for; face 1 is open for longer."""
+    clips = [clip(1, 16 * index, 16) for index in range(600)]
+    clips.insert(300, clip(0, 20_000, 64))
+    plan = plan_of(*clips)
+    assert 1 <= sum(run.track == 0 for run in plan._runs) < 8
+    turns = itertools.cycle((0.9, -0.8))
+    judge, asked = judge_as(lambda run: logit * next(turns) + 0.2 * logit if run.track else 0.0)
+    list(plan.judge_until_decided(0.5, 0.05, judge))
+    assert sum(run.track == 1 for run in asked) > 8
+    assert plan.stopped == stopped
 
 
 @pytest.mark.parametrize(("least", "judged"), [(0, 2), (32, 32), (33, 34), (4000, 96)])
