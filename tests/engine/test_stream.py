@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -101,14 +104,28 @@ class Shares:
         self._array = array
 
 
-def test_frames_of_other_libraries_are_taken(portrait):
-    jax = pytest.importorskip("jax", reason="an array library that is not NumPy")
-    with jax.default_device(jax.devices("cpu")[0]):
-        shared = jax.numpy.asarray(portrait)
-    for frame in (shared, Shares(portrait), np.asfortranarray(portrait)):
-        taken = frame_from_host(frame)
-        assert taken.flags.c_contiguous
-        assert np.array_equal(taken, portrait)
+@pytest.mark.parametrize("borrowed", [Shares, np.asfortranarray])
+def test_frames_of_other_libraries_are_taken(portrait, borrowed):
+    taken = frame_from_host(borrowed(portrait))
+    assert taken.flags.c_contiguous
+    assert np.array_equal(taken, portrait)
+
+
+JAX_FRAME = """
+import jax, numpy as np
+from flowtell._host_frame import frame_from_host
+frame = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
+with jax.default_device(jax.devices("cpu")[0]):
+    taken = frame_from_host(jax.numpy.asarray(frame))
+print(taken.flags.c_contiguous and np.array_equal(taken, frame))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="an array library that is not NumPy")
+def test_frames_of_jax_are_taken():
+    """In a process of its own: JAX warns of every fork in one that has loaded it."""
+    done = subprocess.run([sys.executable, "-c", JAX_FRAME], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 class OnDevice:
