@@ -20,7 +20,7 @@ class HeapTrimmer:
     """
 
     def __init__(self, pause_s: float) -> None:
-        """Do so at most every `pause_s` seconds while anything runs: new pages are paid by who is next."""
+        """Do so at most every `pause_s` seconds while anything runs: whoever allocates next pays for it."""
         self._pause_s = pause_s
         self._trim = _trim_of_library()
         self._lock = threading.Lock()

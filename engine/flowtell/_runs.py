@@ -96,31 +96,29 @@ class RunPlan:
         left = {track: [run for run in self._runs if run.track == track] for track in self.deciding}
         scores: dict[int, list[float]] = {track: [] for track in self.deciding}
         undecided = set(self.deciding)
-        is_open = False
+        # of these there are more runs than are kept, and no look is left that would decide
+        spent: set[int] = set()
         while undecided:
             wave: list[FaceClip] = []
-            spent: set[int] = set()
             for track in sorted(undecided):
                 wanted = next(look for look in tests[track].looks if look > len(scores[track]))
                 count = wanted - len(scores[track])
                 taken, left[track] = left[track][:count], left[track][count:]
                 if len(taken) < count:
-                    # it has more runs than are kept of it
                     spent.add(track)
                 wave += taken
             for run, logits in judge(wave):
                 scores[run.track].append(sigmoid(logits.clip_logit))
                 yield run, logits
             undecided -= spent
-            is_open |= bool(spent)
             for track in sorted(undecided):
                 if tests[track].is_decided(scores[track]):
                     undecided.discard(track)
                     if sum(scores[track]) > threshold * len(scores[track]):
                         undecided.clear()
-                        is_open = False
+                        spent.clear()
         seen_all = all(len(scores[track]) == self._populations[track] for track in self.deciding)
-        self.stopped = "budget" if is_open else "all" if seen_all else "decided"
+        self.stopped = "budget" if spent else "all" if seen_all else "decided"
 
 
 def _runs_of(clip: FaceClip) -> Iterator[FaceClip]:

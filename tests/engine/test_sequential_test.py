@@ -31,7 +31,7 @@ def test_student_s_t_is_that_of_the_tables(degrees, t, tail):
     assert student_t_tail(0.0, degrees) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("population", [1, 3, 4, 5, 100, 4000])
+@pytest.mark.parametrize("population", [1, 3, 4, 5, 7, 8, 9, 100, 4000])
 def test_looks_grow_to_the_population(population):
     looks = SequentialTest(population, 0.5, 0.05).looks
     assert looks[-1] == population
@@ -40,7 +40,9 @@ def test_looks_grow_to_the_population(population):
 
 
 # Pocock 1977, table 1: groups of one size out of many, two-sided at 0.05, of which half is on either side
-@pytest.mark.parametrize(("groups", "two_sided"), [(2, 0.0294), (3, 0.0221), (5, 0.0158), (10, 0.0106)])
+@pytest.mark.parametrize(
+    ("groups", "two_sided"), [(2, 0.0294), (3, 0.0221), (4, 0.0182), (5, 0.0158), (10, 0.0106)]
+)
 def test_levels_are_those_of_the_table(groups, two_sided):
     looks = (*(100 * count for count in range(1, groups + 1)), 10**9)
     assert level_of_each(looks, 0.025) == pytest.approx(two_sided / 2, rel=TOLERANCES["pocock_table"].value)

@@ -121,7 +121,7 @@ print(taken.flags.c_contiguous and np.array_equal(taken, frame))
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="an array library that is not NumPy")
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 def test_frames_of_jax_are_taken():
     """In a process of its own: JAX warns of every fork in one that has loaded it."""
     done = subprocess.run([sys.executable, "-c", JAX_FRAME], capture_output=True, text=True)
