@@ -73,8 +73,9 @@ class EvenSample(Generic[T]):
         return [item for *_, item in sorted(kept, key=lambda entry: entry[2])]
 
     def by_rank(self) -> list[T]:
-        """Return what is kept, in an order of which every beginning is spread evenly."""
-        return [item for *_, item in sorted(self._kept, key=_visit)]
+        """Return what is kept, preferred or not, in an order of which every beginning is spread evenly."""
+        kept = sorted(self._kept, key=lambda entry: (-entry[1], entry[2]))
+        return [item for *_, item in kept]
 
 
 def _visit(entry: tuple[bool, int, int, T]) -> tuple[bool, int]:

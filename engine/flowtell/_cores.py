@@ -19,9 +19,10 @@ class Cores:
     """A number of cores, held by one thread each."""
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = count
         self._urgent = 0
-        self._holders: set[int] = set()
+        self._holders: dict[Core, int] = {}
+        self._is_ended = False
         self._changed = threading.Condition()
 
     @contextmanager
@@ -32,8 +33,8 @@ class Cores:
         are bounded and it lends its core where they are full.
         """
         core = Core(self, urgent)
-        core.take()
         try:
+            core.take()
             yield core
         finally:
             core.give()
@@ -44,25 +45,34 @@ class Cores:
         Raises:
             InputError: where it holds one, which a caller can only find in `progress`.
         """
-        if threading.get_ident() in self._holders:
+        with self._changed:
+            holds_one = threading.get_ident() in self._holders.values()
+        if holds_one:
             raise InputError("a progress callback cannot use the detector that calls it")
 
-    def _take(self, urgent: bool) -> None:
+    def end(self) -> None:
+        """Let everybody who waits for a core go on without one: what they would compute is not wanted."""
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify_all()
+
+    def _take(self, core: Core, urgent: bool) -> None:
         with self._changed:
             self._urgent += urgent
             try:
-                self._changed.wait_for(lambda: self._free > 0 and (urgent or not self._urgent))
-                self._free -= 1
-                self._holders.add(threading.get_ident())
+                self._changed.wait_for(lambda: self._is_ended or self._has_core(urgent))
+                self._holders[core] = threading.get_ident()
             finally:
                 self._urgent -= urgent
                 self._changed.notify_all()
 
-    def _give(self) -> None:
+    def _has_core(self, urgent: bool) -> bool:
+        return len(self._holders) < self._count and (urgent or not self._urgent)
+
+    def _give(self, core: Core) -> None:
         with self._changed:
-            self._free += 1
-            self._holders.discard(threading.get_ident())
-            self._changed.notify_all()
+            if self._holders.pop(core, None) is not None:
+                self._changed.notify_all()
 
 
 class Core:
@@ -71,18 +81,14 @@ class Core:
     def __init__(self, cores: Cores, urgent: bool) -> None:
         self._cores = cores
         self._urgent = urgent
-        self._is_held = False
 
     def take(self) -> None:
         """Wait for a core."""
-        self._cores._take(self._urgent)
-        self._is_held = True
+        self._cores._take(self, self._urgent)
 
     def give(self) -> None:
-        """Give it back, if it is held."""
-        if self._is_held:
-            self._is_held = False
-            self._cores._give()
+        """Give it back, if it is held: whether it is is noted once, so that no interrupt loses a core."""
+        self._cores._give(self)
 
     @contextmanager
     def lent(self) -> Iterator[None]:

@@ -198,7 +198,9 @@ class DecoderProcess:
             return
         self._connection.close()
         self._process.kill()
-        self._process.wait()
+        # one that sleeps in the kernel, as on a network disk that is gone, ends when it wakes
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_CLOSE_S)
         self._ring.close()
 
     def forget(self) -> None:

@@ -79,7 +79,7 @@ class FileRun:
         ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, cores, self._control)
         try:
             with ahead, self._cores.held(urgent=True) as core:
-                clips = self._reader.clips(iter(lambda: ahead.get(core), None))
+                clips = self._reader.clips(iter(lambda: self._next_frame(ahead, core), None))
                 if self._effort.is_by_runs:
                     self._judge_runs(clips, manifest, core)
                 elif self._effort == EVERYTHING:
@@ -120,6 +120,11 @@ class FileRun:
                 total=clock.total_ms(),
             ),
         )
+
+    def _next_frame(self, ahead: ReadAhead[Frame], core: Core) -> Frame | None:
+        # a sample is judged once the file has been read, which may be hours after the detector was closed
+        self._pool.require_open()
+        return ahead.get(core)
 
     def _judge_sample(self, clips: Iterable[FaceClip], core: Core) -> None:
         """Judge a sample of the clips, which is known when the file has been read; begin with likely ones."""

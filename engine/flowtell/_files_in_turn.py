@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,8 +39,10 @@ def results_in_turn(
     left = enumerate(paths)
     runs: deque[tuple[RunControl, Future[Result]]] = deque()
     readers = ThreadPoolExecutor(at_once, thread_name_prefix="flowtell-file")
+    caller = threading.get_ident()
     try:
         while True:
+            caller = threading.get_ident()
             while len(runs) < at_once and (following := next(left, None)) is not None:
                 control = RunControl(timeout_s, is_behind=bool(runs))
                 runs.append((control, readers.submit(judge, *following, control)))
@@ -53,4 +56,5 @@ def results_in_turn(
         for control, future in runs:
             future.cancel()
             control.cancel()
-        readers.shutdown(wait=True)
+        # what nobody closed the collector does, in any thread: maybe in one that the file itself waits for
+        readers.shutdown(wait=threading.get_ident() == caller)

@@ -145,6 +145,8 @@ class JudgePool:
             for call in self._running:
                 call.stop()
             self._changed.notify_all()
+        # those who hold a core may themselves wait for whoever closes, in their progress
+        self._cores.end()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()

@@ -63,21 +63,21 @@ class ReadAhead(Generic[T]):
             TimeUpError, CancelledError: where the run has no more time or was cancelled.
             BaseException: what the generator raised, after its last item.
         """
-        self._control.check()
-        with self._changed:
-            is_ready = bool(self._items) or self._is_done
-        if not is_ready:
+        while True:
+            self._control.check()
+            with self._changed:
+                if self._items:
+                    item = self._items.popleft()
+                    self._held_bytes -= self._bytes_of(item)
+                    self._changed.notify_all()
+                    return item
+                if self._is_done:
+                    break
+            # a wait that ends a moment before the run's time must not look like the last item: asked again
             with core.lent(), self._changed:
                 self._changed.wait_for(
                     lambda: self._items or self._is_done or self._is_closed, self._control.remaining_s()
                 )
-        self._control.check()
-        with self._changed:
-            if self._items:
-                item = self._items.popleft()
-                self._held_bytes -= self._bytes_of(item)
-                self._changed.notify_all()
-                return item
         if self._error is not None:
             raise self._error
         return None

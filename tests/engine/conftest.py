@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,21 @@ def fresh_decoders() -> Iterator[None]:
     _frames._pool.close()
     _frames._pool.__init__()  # type: ignore[misc]
     assert not children_of(os.getpid())
+
+
+def our_threads() -> set[threading.Thread]:
+    """Return the engine's threads in this process."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("flowtell")}
+
+
+@pytest.fixture
+def leaves_no_thread() -> Iterator[None]:
+    """See to it that the test ends every thread of the engine that it began."""
+    gc.collect()
+    before = our_threads()
+    yield
+    gc.collect()
+    assert our_threads() <= before
 
 
 @pytest.fixture(scope="session")

@@ -81,3 +81,16 @@ def test_nothing_is_foreseen_of_what_is_not_preferred():
     kept = EvenSample(2)
     kept.offer(0, preferred=False)
     assert not kept.may_keep_latest(1.0)
+
+
+def test_what_is_not_preferred_takes_its_turn_in_an_order_of_visits():
+    kept = EvenSample(100)
+    for item in range(60):
+        kept.offer(item, preferred=item % 3 == 0)
+    order = kept.by_rank()
+    assert sorted(order) == list(range(60))
+    for length in (6, 12, 30):
+        others = sum(item % 3 > 0 for item in order[:length])
+        # two of three, and evenly over the stream
+        assert abs(others - 2 * length / 3) <= 2
+        assert abs(sum(item < 30 for item in order[:length]) - length / 2) <= 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,24 +12,11 @@ import pytest
 
 from flowtell import Detector, InputError, samples
 from flowtell._cores import Cores
+from flowtell._files_in_turn import results_in_turn
 from flowtell._judging import JudgePool
-from flowtell._read_ahead import ReadAhead
-from flowtell._run_control import RunControl, TimeUpError
+from flowtell._run_control import RunControl
 
 NATURAL, SWAPPED = samples.natural_path(), samples.swapped_path()
-
-
-def our_threads():
-    return {thread for thread in threading.enumerate() if thread.name.startswith("flowtell")}
-
-
-@pytest.fixture
-def leaves_no_thread():
-    gc.collect()
-    before = our_threads()
-    yield
-    gc.collect()
-    assert our_threads() <= before
 
 
 def without_times(result):
@@ -136,6 +122,60 @@ def test_closing_ends_what_is_being_judged(tiny_bundle, leaves_no_thread):
             future.result()
 
 
+def test_closing_does_not_wait_for_a_progress_that_waits_for_it(motion_bundle, leaves_no_thread):
+    detector = Detector.open(motion_bundle, threads=1)
+    reached, closed = threading.Event(), threading.Event()
+
+    def progress(_):
+        reached.set()
+        closed.wait()
+
+    with ThreadPoolExecutor(1) as caller:
+        future = caller.submit(detector.detect, NATURAL, max_clips=1, progress=progress)
+        reached.wait()
+        # a worker that wants the core of whoever is in progress
+        detector._pool.submit(np.zeros((5, 64, 64, 3), np.uint8), RunControl())
+        time.sleep(0.05)
+        detector.close()
+        closed.set()
+        with pytest.raises(InputError, match="closed"):
+            future.result()
+
+
+def test_a_sample_is_not_read_on_once_the_detector_is_closed(motion_bundle, leaves_no_thread):
+    detector, frames = Detector.open(motion_bundle), []
+
+    def progress(seen):
+        frames.append(seen)
+        if len(frames) == 3:
+            closer.start()
+            while not detector._pool._is_closed:
+                time.sleep(1e-3)
+
+    closer = threading.Thread(target=detector.close)
+    with pytest.raises(InputError, match="closed"):
+        detector.detect(NATURAL, max_clips=1, progress=progress)
+    closer.join()
+    assert len(frames) == 3
+
+
+def test_results_that_are_dropped_in_a_thread_of_theirs_do_not_wait_for_it():
+    release = threading.Event()
+
+    def judge(number, *_):
+        if number:
+            release.wait()
+        return number
+
+    results = results_in_turn(["a", "b"], judge, timeout_s=None, overlapping=True)
+    assert next(results) == 0
+    collector = threading.Thread(target=results.close)
+    collector.start()
+    collector.join(30)
+    release.set()
+    assert not collector.is_alive()
+
+
 def test_sixteen_callers_get_what_one_gets(tiny_bundle, leaves_no_thread):
     rng = np.random.default_rng(0)
     clips = rng.integers(0, 256, (8, 1, 5, 64, 64, 3), dtype=np.uint8)
@@ -192,71 +232,3 @@ def test_a_run_that_was_cancelled_takes_no_one_else_s_clips_back(tiny_bundle):
         pool.withdraw(dropped)
         results = [ticket.future for ticket in tickets if ticket.control is kept]
         assert len({future.result().clip_logit for future in results}) == 1
-
-
-def numbers(count, log):
-    try:
-        for number in range(count):
-            log.append(number)
-            yield number
-    finally:
-        log.append("closed")
-
-
-def test_reading_ahead_is_bounded_in_order_and_ends_with_its_block():
-    log = []
-    cores = Cores(1)
-    with ReadAhead(numbers(1000, log), lambda _: 10, 45, cores, RunControl()) as ahead:
-        with cores.held(urgent=True) as core:
-            assert [ahead.get(core) for _ in range(7)] == list(range(7))
-        time.sleep(0.05)
-        # seven given, four that wait, one that waits for room
-        assert len(log) <= 12
-    assert log[-1] == "closed"
-
-
-def test_reading_ahead_hands_over_the_error_after_the_last_item():
-    def broken():
-        yield 1
-        raise ValueError("two")
-
-    cores = Cores(1)
-    with ReadAhead(broken(), lambda _: 1, 10, cores, RunControl()) as ahead, cores.held(urgent=True) as core:
-        assert ahead.get(core) == 1
-        with pytest.raises(ValueError, match="two"):
-            ahead.get(core)
-
-
-def test_waiting_for_what_never_comes_ends_with_the_time(leaves_no_thread):
-    release = threading.Event()
-
-    def stuck():
-        release.wait()
-        yield 1
-
-    cores = Cores(2)
-    with ReadAhead(stuck(), lambda _: 1, 10, cores, RunControl(timeout_s=0.05)) as ahead:
-        with cores.held(urgent=True) as core, pytest.raises(TimeUpError):
-            ahead.get(core)
-        release.set()
-
-
-def test_no_more_threads_compute_than_there_are_cores():
-    cores, inside, most = Cores(3), [0], []
-    lock = threading.Lock()
-
-    def compute(number):
-        with cores.held(urgent=number % 2 == 0) as core:
-            for _ in range(20):
-                with lock:
-                    inside[0] += 1
-                    most.append(inside[0])
-                time.sleep(1e-4)
-                with lock:
-                    inside[0] -= 1
-                with core.lent():
-                    pass
-
-    with ThreadPoolExecutor(12) as pool:
-        list(pool.map(compute, range(12)))
-    assert max(most) == 3

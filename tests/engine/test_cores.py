@@ -1,0 +1,45 @@
+"""Sharing the cores: never more threads compute than there are, and none is lost or made."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flowtell._cores import Cores
+
+
+def test_a_core_that_is_given_twice_is_one_core():
+    cores = Cores(1)
+    with cores.held(urgent=True) as core:
+        core.give()
+        core.give()
+        with cores.held(urgent=False), ThreadPoolExecutor(1) as other:
+            waiting = other.submit(lambda: cores.held(urgent=True).__enter__())
+            with pytest.raises(TimeoutError):
+                waiting.result(0.05)
+            cores.end()
+            waiting.result()
+
+
+def test_no_more_threads_compute_than_there_are_cores():
+    cores, inside, most = Cores(3), [0], []
+    lock = threading.Lock()
+
+    def compute(number):
+        with cores.held(urgent=number % 2 == 0) as core:
+            for _ in range(20):
+                with lock:
+                    inside[0] += 1
+                    most.append(inside[0])
+                time.sleep(1e-4)
+                with lock:
+                    inside[0] -= 1
+                with core.lent():
+                    pass
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(compute, range(12)))
+    assert max(most) == 3
