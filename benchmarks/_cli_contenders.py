@@ -78,7 +78,7 @@ def contest_table(entries, best_gemm_gflops, threads):
     where = machine_context()
     lines.append(
         f"{threads} threads of {where['cpu']} ({', '.join(where['cpu_features'])}); best float32 matrix "
-        f"product of the same run (NumPy): {best_gemm_gflops:.0f} GFLOP/s"
+        f"product of the same run: {best_gemm_gflops:.0f} GFLOP/s"
     )
     return lines
 

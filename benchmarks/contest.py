@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from flowtell.benchmarks.accuracy import LIMITS
-from flowtell.benchmarks.calibration import GEMM_SIZES, gemm
+from flowtell.benchmarks.calibration import best_gemm
 from flowtell.benchmarks.contenders import CONTENDERS, OURS, MissingError, load_contender
 from flowtell.benchmarks.statistics import interleaved_timings
 
@@ -89,7 +89,7 @@ def contest(arena, clips, runs, names=CONTENDERS, progress=lambda words: None):
         if not entries[name].is_wrong:
             judges[name] = lambda judge=judge: judge(clips)
     progress(f"timing {len(judges)} contenders in {runs} turns")
-    timings = interleaved_timings(judges | {n: gemm(n) for n in GEMM_SIZES}, runs)
+    timings = interleaved_timings(judges, runs)
     pairs = sum(len(clip) - 1 for clip in clips)
     for name in judges:
         timing = timings[name]
@@ -101,5 +101,6 @@ def contest(arena, clips, runs, names=CONTENDERS, progress=lambda words: None):
                 "pairs_per_s": 1e3 * pairs / timing.median_ms,
             }
         )
-    best = max(2e-6 * size**3 / timings[size].median_ms for size in GEMM_SIZES)
+    # not in turn with the others: threads of theirs that still wait for work would be part of it
+    best, _ = best_gemm()
     return list(entries.values()), best

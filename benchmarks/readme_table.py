@@ -82,7 +82,7 @@ def table_of(contest, reports, card):
         "",
         f"{machine['cores']} cores of an {machine['cpu']} ({features}), {contest['runs']} interleaved runs "
         f"of {contest['clips'] * contest['pairs_per_clip']} pairs each, outputs compared first; the best "
-        f"float32 matrix product of that run (NumPy) reached {contest['best_gemm_gflops']:.0f} GFLOP/s. "
+        f"float32 matrix product of that run reached {contest['best_gemm_gflops']:.0f} GFLOP/s. "
         "The second table is of another hour: compare rates within a table only. "
         "`make bench` runs these again; `python -m flowtell.benchmarks.readme_table` writes this from them. "
         "No GPU was measured.",

@@ -54,7 +54,7 @@ def write_bundle_folder(
         facts: what the manifest says beside the graphs; of its certificates those are left out whose
             ``detector_sha256`` is that of no detector in this bundle.
         crop_size: S in px.
-        flow_encoding: ``colour_wheel`` or ``uv``.
+        flow_encoding: ``colour_wheel``, ``uv`` or ``uv_residual``.
         weights_storage: short text, how the weights are stored.
         temperature: the calibration temperature inside the graphs.
         graphs: name (``detector``, ``flow``, ``classifier``) to precision (``fp32``, ``fp16``, ``bf16``,

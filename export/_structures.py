@@ -27,6 +27,7 @@ from flowtell.training.models import (
     build_clip_head,
     build_detector,
     build_flow_network,
+    motion_channels,
 )
 
 __all__ = ["classifier_structure", "detector_structure", "flow_structure"]
@@ -131,11 +132,12 @@ def classifier_structure(classifier: ClassifierConfig, settings: JoinSettings) -
         planes = tf.transpose(flow, (0, 3, 1, 2))
         return {"logits": judge(image(planes)) * (1.0 / settings.temperature)}
 
-    flow = tf.TensorSpec((None, quarter, quarter, 2), tf.float32, name="flow")
+    channels = motion_channels(settings.flow_encoding)
+    flow = tf.TensorSpec((None, quarter, quarter, channels), tf.float32, name="flow")
     model = _traced(logits, [flow], judge)
     _declare(
         model,
-        [tensor("flow", TensorProto.FLOAT, ["N", quarter, quarter, 2])],
+        [tensor("flow", TensorProto.FLOAT, ["N", quarter, quarter, channels])],
         [tensor("logits", TensorProto.FLOAT, ["N"])],
     )
     model.graph.name = "classifier"

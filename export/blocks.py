@@ -22,6 +22,7 @@ _NAMED = tuple(
         (r"upsample_features_", "feature upsampling"),
         (r"cost_volume/", "cost volume"),
         (r"warp/", "warp"),
+        (r"residual/", "residual"),
         (r"flow_image/", "flow image"),
         (r"classifier/resize", "resize"),
         (r"classifier/block(\d)", r"classifier block \1"),

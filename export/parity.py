@@ -164,7 +164,7 @@ def compare(
         if worst is None or not means[pair] <= worst.mean_epe_px:
             worst = WorstPair(clip, pair, float(means[pair]), theirs.flow[pair], mine.flow[pair])
         found["bundle"].append(mine.pair_logits)
-        found["judged"].append(models.judge_flow(mine.flow))
+        found["judged"].append(models.judge_flow(mine.flow, clip.frames))
         found["keras"].append(theirs.pair_logits)
         clip_logits = (mine.clip_logit, theirs.clip_logit)
         drifts.append((abs(clip_logits[0] - clip_logits[1]), clip))

@@ -52,7 +52,7 @@ def tiny_models(flow_encoding: str = "colour_wheel") -> TrainedModels:
     """Return models of a few thousand weights, the same ones on every call.
 
     Args:
-        flow_encoding: ``colour_wheel`` or ``uv``.
+        flow_encoding: ``colour_wheel``, ``uv`` or ``uv_residual``.
     """
     models = TrainedModels.build(_FLOW, _CLASSIFIER, JoinSettings(flow_encoding, CROP_SIZE, temperature=1.5))
     models.assign(random_weights(models, SEED))

@@ -2,8 +2,9 @@
 
     python scripts/draw_study.py [FOLDER]
 
-FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them.
-The tables are printed as Markdown, for docs/model-study.md.
+FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them,
+and maybe residual.json, a later study.json of which the learning curve is drawn. The tables are printed as
+Markdown, for docs/model-study.md.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def main() -> None:
     quality, study, contenders = (_stored(folder / f"{n}.json") for n in ("quality", "study", "contenders"))
     print(contender_table(quality, contenders), factor_table(study["factors"]), sep="\n\n")
     draw_risk(quality, folder / "risk-coverage.png")
-    if study["learning_curve"]:
-        draw_curve(study["learning_curve"], folder / "learning-curve.png")
+    curve = (_stored(folder / "residual.json") or study)["learning_curve"]
+    if curve:
+        draw_curve(curve, folder / "learning-curve.png")
     draw_factors(study["factors"], folder / "factors.png")
 
 
@@ -73,12 +75,12 @@ def _line(name: str, figures: dict[str, Any]) -> str:
 def factor_table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table of one factor at a time."""
     lines = [
-        "| factor | setting | AUC | without the actors | fakes above original, % | AUC against the default |",
+        "| factor | setting | AUC | without the actors | fakes above original, % | AUC against the first |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         name = f"{row['factor']} | {row['setting']}"
-        against = "" if row is rows[0] else with_interval(row["against_default"]["auc"], sign="+")
+        against = "" if row is rows[0] else with_interval(row["against_first"]["auc"], sign="+")
         lines.append(f"{_line(name, row['figures'])} {against} |")
     return "\n".join(lines)
 
@@ -113,10 +115,10 @@ def draw_curve(curve: list[dict[str, Any]], path: Path) -> None:
 
 
 def draw_factors(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw what each setting is worth against the default, with its interval."""
+    """Draw what each setting is worth against the first, with its interval."""
     figure, axes = _figure(9, 0.6 + 0.3 * len(rows))
     changes = rows[1:]
-    values = [row["against_default"]["auc"] for row in changes]
+    values = [row["against_first"]["auc"] for row in changes]
     centre = [v["value"] for v in values]
     errors = [
         [v["value"] - v["interval"][0] for v in values],
@@ -126,7 +128,7 @@ def draw_factors(rows: list[dict[str, Any]], path: Path) -> None:
     axes.axvline(0, linewidth=0.8, color="black")
     axes.set_yticks(range(len(changes)), [f"{row['factor']}: {row['setting']}" for row in changes])
     axes.invert_yaxis()
-    axes.set_xlabel("AUC less that of the default, 95 % interval")
+    axes.set_xlabel("AUC less that of the first line, 95 % interval")
     figure.savefig(path)
 
 

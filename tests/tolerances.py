@@ -57,6 +57,8 @@ TOLERANCES: dict[str, Tolerance] = {
     "reference_probability": Tolerance(
         1e-5, "", "a tiny model in Keras and in ONNX Runtime, by way of a record file, in float32"
     ),
+    "matrix_product": Tolerance(1e-3, "", "float32 sums of 256 products of order one, in another order"),
+    "residual_levels": Tolerance(1e-4, "levels", "float32 sums of a few weighted values up to 255"),
     "resize_ramp": Tolerance(1e-4, "", "float32 sums of two weighted values up to 64"),
     "batched_keras_logit": Tolerance(
         1e-4, "", "another batch size takes another path through the convolutions"

@@ -5,7 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from flowtell.training.flow_features import feature_step, frozen_features, mirrored_flow
+from flowtell.training.flow_features import feature_step, frozen_features, mirrored_motion
+from flowtell.training.models import motion_channels, seen_motion
+from flowtell.training.models.flow_image import RESIDUAL_RANGE_LEVELS
 from flowtell.training.run_folder import claim, sweep, whole_file
 
 __all__ = ["FeatureCache"]
@@ -33,6 +35,7 @@ class FeatureCache:
             {
                 "prepared_sha256": prepared.sha256(),
                 "encoding": encoding,
+                **_of_residual(encoding),
                 "pair_stride": pair_stride,
                 "preprocessing": config.preprocessing,
                 "input_size": config.input_size,
@@ -42,6 +45,7 @@ class FeatureCache:
             },
         )
         sweep(self._folder)
+        self._encoding = encoding
         self._step = feature_step(classifier, encoding)
 
     def __call__(self, position, mirrored=False):
@@ -57,12 +61,30 @@ class FeatureCache:
         number = self._prepared.numbers[position]
         path = self._folder / f"{number:05d}{'-mirrored' if mirrored else ''}.npy"
         if not path.exists():
-            flow = self._prepared.flow(position)[:, :: self._stride]
-            flat = flow.reshape(-1, *flow.shape[2:])
-            features = frozen_features(self._step, mirrored_flow(flat) if mirrored else flat)
+            motion = self._motion(position)
+            flat = motion.reshape(-1, *motion.shape[2:])
+            features = frozen_features(self._step, mirrored_motion(flat) if mirrored else flat)
             with whole_file(path) as scratch:
-                np.save(scratch, features.reshape(*flow.shape[:2], *features.shape[1:]))
+                np.save(scratch, features.reshape(*motion.shape[:2], *features.shape[1:]))
         return np.load(path, allow_pickle=False)
+
+    def _motion(self, position):
+        """Return what `seen_motion` does of a video's pairs, float `[clips, pairs, S/4, S/4, C]`."""
+        flow = self._prepared.flow(position)[:, :: self._stride]
+        if motion_channels(self._encoding) == 2:
+            return flow
+        clips = self._prepared.clips(position)
+        firsts, seconds = (part[:, :: self._stride] for part in (clips[:, :-1], clips[:, 1:]))
+        return np.stack(
+            [
+                keras.ops.convert_to_numpy(seen_motion(self._encoding, *clip))
+                for clip in zip(flow, firsts, seconds, strict=True)
+            ]
+        )
+
+
+def _of_residual(encoding):
+    return {"residual_range_levels": RESIDUAL_RANGE_LEVELS} if motion_channels(encoding) == 3 else {}
 
 
 def _kernel(classifier):

@@ -10,7 +10,7 @@ __all__ = [
     "flow_step",
     "frozen_features",
     "in_batches",
-    "mirrored_flow",
+    "mirrored_motion",
     "pair_flow",
 ]
 
@@ -35,34 +35,43 @@ def pair_flow(step, image1, image2, batch_size=16):
     return in_batches(step, (image1, image2), batch_size, np.float16)
 
 
-def mirrored_flow(flow):
-    """Return the flow of the mirrored frames: float `[..., H, W, 2]`, reversed in x, with u negated."""
-    return flow[..., ::-1, :] * np.asarray([-1, 1], flow.dtype)
+def mirrored_motion(motion):
+    """Return the motion of the mirrored frames: reversed in x, with u negated.
+
+    Args:
+        motion: float `[..., H, W, C]`: u and v in px, and maybe the residual in levels.
+
+    Returns:
+        the same in shape and dtype.
+    """
+    signs = np.ones(motion.shape[-1], motion.dtype)
+    signs[0] = -1
+    return motion[..., ::-1, :] * signs
 
 
 def feature_step(classifier, encoding):
-    """Return a function of a float32 flow batch that gives frozen features, compiled once.
+    """Return a function of a float32 batch of motion that gives frozen features, compiled once.
 
     Args:
         classifier: a `FlowClassifier`, `channels_last`.
         encoding: of the flow image.
     """
     image = FlowImage(encoding)
-    return _compiled(lambda flow: classifier.frozen_features(image(flow)))
+    return _compiled(lambda motion: classifier.frozen_features(image(motion)))
 
 
-def frozen_features(step, flow, batch_size=32):
-    """Return what the frozen blocks of a classifier make of flow.
+def frozen_features(step, motion, batch_size=32):
+    """Return what the frozen blocks of a classifier make of motion.
 
     Args:
         step: from `feature_step`.
-        flow: float `[N, H, W, 2]` in px.
+        motion: float `[N, H, W, C]`, what the flow image shows: see `seen_motion`.
         batch_size: images at once.
 
     Returns:
         float16 `[N, h, w, C]`.
     """
-    return in_batches(step, (flow,), batch_size, np.float16)
+    return in_batches(step, (motion,), batch_size, np.float16)
 
 
 def in_batches(step, arrays, batch_size, dtype):

@@ -23,7 +23,7 @@ _SURROUND_SHARE = 0.15
 
 @dataclass(frozen=True)
 class FlowVariant:
-    """A prepared set whose flow is another: what `FeatureCache` asks of a set.
+    """A prepared set whose flow is another: what `FeatureCache` asks of a set for images of flow alone.
 
     Attributes:
         prepared: the `PreparedSet`.

@@ -106,8 +106,8 @@ class Recipe:
         judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
     """
 
-    clips_per_file: int = 8
-    judged_clips: int = 4
+    clips_per_file: int = 16
+    judged_clips: int = 16
     pretrain: FlowSettings = field(
         default_factory=lambda: FlowSettings(
             _flow_fit(steps=4400, stop_step=2400, epoch_steps=200, learning_rate=6e-4)
@@ -129,12 +129,12 @@ class Recipe:
     )
     classifier: ClassifierSettings = field(
         default_factory=lambda: ClassifierSettings(
-            encoding="uv", input_size=64, head_units=(), blocks=4, pair_stride=2
+            encoding="uv_residual", input_size=64, head_units=(), blocks=4, pair_stride=2
         )
     )
     penalties: tuple[float, ...] = (6e-5,)
     aside: tuple[str, ...] = ("actors(DFD)",)
-    contender_pairs: int = 16
+    contender_pairs: int = 48
     lstm_steps: int = 300
     folds: int = 5
     teacher_pairs: int = 16

@@ -27,7 +27,7 @@ import numpy as np
 from flowtell import FlowtellError, InputError
 from flowtell.training.flow_features import flow_step
 from flowtell.training.haar_faces import haar_crop
-from flowtell.training.models import FlowImage, TrainedModels
+from flowtell.training.models import FlowImage, TrainedModels, seen_motion
 from flowtell.training.models.model_folder import read_models
 from flowtell.training.original_records import OriginalRecord, read_records, write_records
 
@@ -154,11 +154,12 @@ def _judge_pairs(pairs, models, folder, timer):
     """Return the probability of each pair of crops, by way of a record file."""
     if not pairs:
         return []
-    image, step = FlowImage(models.settings.flow_encoding), flow_step(models.network)
-    records = []
-    for first, second in pairs:
-        flow = step(*(crop[None].astype(np.float32) for crop in (first, second)))
-        records.append(OriginalRecord(np.asarray(image(flow))[0], 0))
+    encoding, step = models.settings.flow_encoding, flow_step(models.network)
+    image, records = FlowImage(encoding), []
+    for pair in pairs:
+        crops = [crop[None].astype(np.float32) for crop in pair]
+        motion = seen_motion(encoding, step(*crops), *crops)
+        records.append(OriginalRecord(np.asarray(image(motion))[0], 0))
     timer.lap("flow")
     path = folder / "flow.tfrecord"
     write_records(records, path)

@@ -150,7 +150,7 @@ class ClassifierSettings:
 
     Attributes:
         fit: what every run has.
-        encoding: of the flow image: colour_wheel or uv.
+        encoding: of the flow image: colour_wheel, uv or uv_residual.
         preprocessing: imagenet or raw_rgb.
         input_size: side in px that flow images are resized to.
         head_units: widths of the dense layers.

@@ -35,14 +35,19 @@ __all__ = ["learning_curve", "study"]
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
 _FACES_PX = (96, 64)
+_CLIPS = (1, 2, 4, 8)
 # Side that the original method enlarges or shrinks its flow images to.
 _ORIGINAL_INPUT_PX = 120
+# What every factor is changed from: an image of flow alone, whatever that flow is made of.
+_PLAIN_IMAGE = "uv"
 # Of H.264: what a messenger makes of a video, and what is hardly looked at any more.
 _CRFS = (30, 40)
 
 
 def study(recipe, folder, imagenet_path, flow):
-    """Measure the recipe's own settings, and each change of one of them; what costs least comes first.
+    """Measure the recipe's settings with a flow image `uv`, and each change of one of them.
+
+    What costs least comes first.
 
     Args:
         recipe: a `Recipe`.
@@ -51,10 +56,11 @@ def study(recipe, folder, imagenet_path, flow):
         flow: the `FlowSource` of the clips' flow, for that of pseudo-fakes and of crops that were changed.
 
     Yields:
-        dict: `factor`, `setting`, `figures` (see `detector_figures`) and `against_default` (see `gain`); of
-        the recipe's own settings first.
+        dict: `factor`, `setting`, `figures` (see `detector_figures`) and `against_first` (see `gain`); of
+        the unchanged settings first.
     """
     folder = Path(folder)
+    recipe = replace(recipe, classifier=replace(recipe.classifier, encoding=_PLAIN_IMAGE))
     prepared = PreparedSet.open(folder / JUDGED_NAME)
     videos, own = prepared.videos, None
     features = StudyFeatures(recipe.classifier, prepared, folder, imagenet_path)
@@ -63,6 +69,7 @@ def study(recipe, folder, imagenet_path, flow):
         _of_evidence(recipe, features, flow),
         _with_pseudo_fakes(recipe, features, flow),
         _of_flow(recipe, features),
+        _of_residual(recipe, features),
         _of_crops(recipe, features),
         _of_an_lstm(recipe, features),
         _of_other_networks(recipe, features),
@@ -76,7 +83,7 @@ def study(recipe, folder, imagenet_path, flow):
             "factor": factor,
             "setting": setting,
             "figures": figures,
-            "against_default": gain([videos[p] for p in judged], scores, own[judged], recipe.aside),
+            "against_first": gain([videos[p] for p in judged], scores, own[judged], recipe.aside),
         }
 
 
@@ -143,7 +150,28 @@ def _of_flow(recipe, features):
         ("flow source", "OpenCV DIS", dis_of),
     ):
         yield factor, setting, judged(features.of(features.changed(change)))
-    yield "flow image", features.other_encoding, judged(features.other_image)
+    for encoding in ("colour_wheel", "uv_residual"):
+        yield "flow image", encoding, judged(features.of_image(encoding))
+
+
+def _of_residual(recipe, features):
+    """Yield the same for heads that see what flow does not explain, given fewer clips, too."""
+    videos, own = features.prepared.videos, features.of_image("uv_residual")
+    factor = "uv_residual"
+
+    def judged(of_clips, penalties=recipe.penalties, **options):
+        return held_out_logits(of_clips, videos, penalties, **options)[0]
+
+    around = _around(recipe.penalties[0])
+    yield f"{factor}, penalty", "chosen without the judged", judged(own, around)
+    yield f"{factor}, head", "people brought to one place", judged(own, centred=True)
+    for count in _CLIPS:
+        some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
+        setting = "1 clip" if count == 1 else f"{count} clips"
+        yield f"{factor}, judged by", setting, judged(own, judged=some)
+        yield f"{factor}, clips of a file", setting, judged(some)
+    both, _ = held_out_choices({"uv": features.own, factor: own}, videos, around)
+    yield "flow image, penalty", "chosen without the judged", both
 
 
 def _of_crops(recipe, features):
@@ -190,7 +218,7 @@ def _of_choice(recipe, features):
         "mean over the map": features.pooled,
         "5 blocks": features.five_blocks,
         "8 px": features.other_range,
-        features.other_encoding: features.other_image,
+        **{encoding: features.of_image(encoding) for encoding in ("colour_wheel", "uv_residual")},
     }
     logits, _ = held_out_choices(settings, features.prepared.videos, _around(recipe.penalties[0]))
     yield "flow image, range, blocks, head, penalty", "chosen without the judged", logits

@@ -91,16 +91,9 @@ class StudyFeatures:
         """The same of `uv` at four times its range."""
         return self.of(self.changed(a_quarter))
 
-    @cached_property
-    def other_image(self):
-        """The same of the flow image that is not chosen."""
-        encoding = self.other_encoding
+    def of_image(self, encoding):
+        """Return the same of another flow image."""
         return self.of(self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding))
-
-    @property
-    def other_encoding(self):
-        """Name of the flow image that is not chosen."""
-        return "colour_wheel" if self.chosen.encoding == "uv" else "uv"
 
     def of_input(self, size_px):
         """Return the same of flow images that were resized to another side."""

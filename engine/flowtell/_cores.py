@@ -20,7 +20,7 @@ class Cores:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._urgent = 0
+        self._waiting_urgently: set[Core] = set()
         self._holders: dict[Core, int] = {}
         self._is_ended = False
         self._changed = threading.Condition()
@@ -58,21 +58,23 @@ class Cores:
 
     def _take(self, core: Core, urgent: bool) -> None:
         with self._changed:
-            self._urgent += urgent
             try:
+                if urgent:
+                    self._waiting_urgently.add(core)
                 self._changed.wait_for(lambda: self._is_ended or self._has_core(urgent))
                 self._holders[core] = threading.get_ident()
             finally:
-                self._urgent -= urgent
+                self._waiting_urgently.discard(core)
                 self._changed.notify_all()
 
     def _has_core(self, urgent: bool) -> bool:
-        return len(self._holders) < self._count and (urgent or not self._urgent)
+        return len(self._holders) < self._count and (urgent or not self._waiting_urgently)
 
     def _give(self, core: Core) -> None:
         with self._changed:
-            if self._holders.pop(core, None) is not None:
-                self._changed.notify_all()
+            self._holders.pop(core, None)
+            # also where it was given before: an interrupt may have come before anybody was told
+            self._changed.notify_all()
 
 
 class Core:

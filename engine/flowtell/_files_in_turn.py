@@ -39,10 +39,10 @@ def results_in_turn(
     left = enumerate(paths)
     runs: deque[tuple[RunControl, Future[Result]]] = deque()
     readers = ThreadPoolExecutor(at_once, thread_name_prefix="flowtell-file")
-    caller = threading.get_ident()
+    caller = threading.current_thread()
     try:
         while True:
-            caller = threading.get_ident()
+            caller = threading.current_thread()
             while len(runs) < at_once and (following := next(left, None)) is not None:
                 control = RunControl(timeout_s, is_behind=bool(runs))
                 runs.append((control, readers.submit(judge, *following, control)))
@@ -57,4 +57,4 @@ def results_in_turn(
             future.cancel()
             control.cancel()
         # what nobody closed the collector does, in any thread: maybe in one that the file itself waits for
-        readers.shutdown(wait=threading.get_ident() == caller)
+        readers.shutdown(wait=threading.current_thread() is caller)

@@ -33,7 +33,7 @@ CROP_SIZE_STEP = 64
 
 GRAPH_NAMES = ("faces", "cuts", "crop", "detector", "flow", "classifier")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-FLOW_ENCODINGS = ("colour_wheel", "uv")
+FLOW_ENCODINGS = ("colour_wheel", "uv", "uv_residual")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}\.onnx")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -88,7 +88,7 @@ class Manifest:
         pairs_per_clip: T, consecutive frame pairs in a full face clip.
         crop_margin: side of the crop over the longer side of the face, 1 to 3.
         face_score_threshold: lowest face score that `faces.onnx` lets through, 0 to 1.
-        flow_encoding: what the classifier sees: `colour_wheel` or `uv`.
+        flow_encoding: what the classifier sees: `colour_wheel`, `uv` or `uv_residual`.
         weights_storage: how the weights are stored (free short text).
         graphs: name -> precision -> file.
         temperature: the calibration temperature already applied inside the graphs.

@@ -69,7 +69,8 @@ def profile_of(graph: str, manifest: Manifest) -> dict[str, Shapes] | None:
         images: Shapes = ((1, 64, 64, 3), (1, 256, 256, 3), (2, *_LARGEST_IMAGE_PX, 3))
         return {"image1": images, "image2": images}
     if graph == "classifier":
-        flows = [(count, side // 4, side // 4, 2) for count in (1, pairs, CLIPS_PER_CALL * pairs)]
+        channels = 3 if manifest.flow_encoding == "uv_residual" else 2
+        flows = [(count, side // 4, side // 4, channels) for count in (1, pairs, CLIPS_PER_CALL * pairs)]
         return {"flow": (flows[0], flows[1], flows[2])}
     return None
 

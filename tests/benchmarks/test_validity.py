@@ -1,12 +1,15 @@
 """Which runs count and which differences are real, on systems whose speed is planted."""
 
 import json
+import time
 from itertools import cycle
 
 import numpy as np
 import pytest
 from simulated_system import SimulatedSystem
+from tolerances import TOLERANCES
 
+from flowtell.benchmarks import calibration
 from flowtell.benchmarks.accuracy import compare_outputs, count_wrong
 from flowtell.benchmarks.bench_run import time_rounds
 from flowtell.benchmarks.calibration import KERNEL_SIZE, measure_ceilings
@@ -101,6 +104,19 @@ def test_a_ceiling_is_what_nothing_exceeds():
     now, best = (measure_ceilings(times) for times in ((), (1e-3, 7.0)))
     assert best.gemm_size == KERNEL_SIZE
     assert best.gemm_gflops == round(2e-6 * KERNEL_SIZE**3 / 1e-3, 1) > now.gemm_gflops > 0
+
+
+def test_the_ceiling_is_that_of_the_faster_library(monkeypatch):
+    products = calibration._products()
+    for size in calibration.GEMM_SIZES[:1]:
+        a, b = calibration._matrices(size)
+        for library in ("numpy", "onnxruntime"):
+            off = np.abs(np.asarray(products[library, size]()) - a @ b).max()
+            assert off <= TOLERANCES["matrix_product"].value, library
+    slow = {("numpy", 256): lambda: time.sleep(0.02), ("onnxruntime", 512): lambda: time.sleep(0.001)}
+    monkeypatch.setattr(calibration, "_products", lambda: slow)
+    gflops, size = calibration.best_gemm()
+    assert (size, gflops < 2e-6 * 512**3) == (512, True)
 
 
 def test_too_few_queries_do_not_count():

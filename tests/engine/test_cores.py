@@ -24,6 +24,21 @@ def test_a_core_that_is_given_twice_is_one_core():
             waiting.result()
 
 
+def test_an_interrupt_loses_no_core(monkeypatch):
+    cores, take = Cores(1), Cores._take
+
+    def interrupted(self, *args):
+        take(self, *args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Cores, "_take", interrupted)
+    with pytest.raises(KeyboardInterrupt), cores.held(urgent=True):
+        pass
+    monkeypatch.undo()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: cores.held(urgent=True).__enter__()).result(30)
+
+
 def test_no_more_threads_compute_than_there_are_cores():
     cores, inside, most = Cores(3), [0], []
     lock = threading.Lock()

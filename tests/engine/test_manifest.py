@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from flowtell import BundleError
-from flowtell._manifest import MAX_MANIFEST_BYTES, LeastEvidence, manifest_from_bytes
+from flowtell._manifest import FLOW_ENCODINGS, MAX_MANIFEST_BYTES, LeastEvidence, manifest_from_bytes
 
 FILE = {"file": "faces.onnx", "sha256": "0" * 64, "bytes": 10}
 
@@ -69,6 +69,13 @@ def test_the_least_evidence_may_be_stated(schema):
     stated = {**GOOD, "least_evidence": {"pairs": 32, "face_px": 96}}
     schema.validate(stated)
     assert manifest_from_bytes(json.dumps(stated).encode()).least_evidence == LeastEvidence(32, 96)
+
+
+@pytest.mark.parametrize("encoding", FLOW_ENCODINGS)
+def test_each_flow_image_may_be_stated(schema, encoding):
+    document = {**GOOD, "flow_encoding": encoding}
+    schema.validate(document)
+    assert manifest_from_bytes(json.dumps(document).encode()).flow_encoding == encoding
 
 
 def test_a_bundle_without_a_detector_needs_no_threshold(schema):

@@ -211,5 +211,7 @@ def test_profiles_are_those_of_the_bundle(tiny_bundle):
     manifest = Bundle.open(tiny_bundle).manifest
     assert profile_of("detector", manifest) == KEY.profile
     assert profile_of("classifier", manifest) == {"flow": ((1, 16, 16, 2), (16, 16, 16, 2), (128, 16, 16, 2))}
+    with_residual = replace(manifest, flow_encoding="uv_residual")
+    assert profile_of("classifier", with_residual)["flow"][0] == (1, 16, 16, 3)
     assert set(profile_of("flow", manifest)) == {"image1", "image2"}
     assert profile_of("faces", manifest) is None

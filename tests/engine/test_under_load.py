@@ -136,8 +136,12 @@ def test_closing_does_not_wait_for_a_progress_that_waits_for_it(motion_bundle, l
         # a worker that wants the core of whoever is in progress
         detector._pool.submit(np.zeros((5, 64, 64, 3), np.uint8), RunControl())
         time.sleep(0.05)
-        detector.close()
+        closer = threading.Thread(target=detector.close)
+        closer.start()
+        closer.join(30)
+        is_closed = not closer.is_alive()
         closed.set()
+        assert is_closed
         with pytest.raises(InputError, match="closed"):
             future.result()
 

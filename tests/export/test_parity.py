@@ -39,21 +39,16 @@ def videos(dev_data):
     return [dev_data / "clips" / paths[index * len(paths) // FILES] for index in range(FILES)]
 
 
-@pytest.fixture(scope="module")
-def uv_bundle(tmp_path_factory, request):
-    """The tiny bundle with the other flow encoding."""
-    folder = tmp_path_factory.mktemp("bundles") / "uv"
-    tiny = request.getfixturevalue("tiny_bundle")
-    write_bundle(folder, tiny_models("uv"), *facts_from_bundle(tiny))
-    return folder
-
-
-@pytest.fixture(params=["colour wheel", "uv", "default"])
-def bundle(request, tiny_bundle):
-    """Each kind of bundle."""
+@pytest.fixture(scope="module", params=["colour_wheel", "uv", "uv_residual", "default"])
+def bundle(request, tiny_bundle, tmp_path_factory):
+    """The tiny bundle, the same with each other flow image, and the default one."""
     if request.param == "default":
         return Path(flowtell.default_bundle_path())
-    return tiny_bundle if request.param == "colour wheel" else request.getfixturevalue("uv_bundle")
+    if request.param == "colour_wheel":
+        return tiny_bundle
+    folder = tmp_path_factory.mktemp("bundles") / request.param
+    write_bundle(folder, tiny_models(request.param), *facts_from_bundle(tiny_bundle))
+    return folder
 
 
 def test_every_stage_agrees_on_real_crops(bundle, videos):

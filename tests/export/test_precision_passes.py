@@ -14,12 +14,15 @@ from flowtell import InputError
 from flowtell._cpu_features import has_vnni
 from flowtell.export.blocks import node_blocks
 from flowtell.export.calibration import activation_scales, session_of, with_outputs
+from flowtell.export.graphs import detector_graph
 from flowtell.export.passes.halve import halve
 from flowtell.export.passes.narrow_floats import BFLOAT16, FLOAT16
 from flowtell.export.passes.quantise import quantise, quantised_sources
 from flowtell.export.passes.round_halves import round_halves
 from flowtell.export.passes.widen_weights import widen_weights
+from flowtell.export.precision import half_detector
 from flowtell.export.storage import stored_weights
+from flowtell.export.tiny import tiny_models
 
 
 def model_of(nodes, inputs, outputs, opset=18, **constants):
@@ -315,3 +318,13 @@ def test_nodes_are_told_by_their_layers(tiny_graphs):
     assert blocks["classifier/block4/conv2.1"] == "classifier block 4"
     assert {f"pyramid level {level}" for level in range(1, 7)} <= set(blocks.values())
     assert "cost volume" in blocks.values()
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_a_residual_is_computed_in_float32(precision):
+    derived = half_detector(detector_graph(tiny_models("uv_residual")), precision)
+    graph = onnx.shape_inference.infer_shapes(derived).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    named = [name for name, block in node_blocks(derived).items() if block == "residual"]
+    assert len(named) > 5
+    assert {types[name] for name in named} == {TensorProto.FLOAT}

@@ -21,10 +21,10 @@ from flowtell.training.models import ClipHeadConfig, build_clip_head
 CLIPS = np.random.default_rng(0).integers(0, 256, (2, 6, CROP_SIZE, CROP_SIZE, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def temporal_models():
+@pytest.fixture(scope="module", params=["colour_wheel", "uv_residual"])
+def temporal_models(request):
     """The tiny models with a temporal head."""
-    tiny = tiny_models()
+    tiny = tiny_models(request.param)
     head = build_clip_head(ClipHeadConfig(units=6), tiny.classifier.hidden_width)
     models = TrainedModels(tiny.network, tiny.classifier, tiny.settings, head)
     models.assign(random_weights(models, 3))
@@ -58,6 +58,14 @@ def test_the_head_comes_back_from_the_graph(temporal_models, graph):
     for path, weight in temporal_models.weights().items():
         # fp16 keeps eleven bits
         assert np.abs(rebuilt.weights()[path] - weight).max() <= 2**-8 * max(1, np.abs(weight).max()), path
+
+
+def test_pair_by_pair_is_the_whole_clip(temporal_models):
+    detector = temporal_models.detector()
+    whole, state = np.array(detector(CLIPS)["clip_logit"]), detector.initial_state(len(CLIPS))
+    for t in range(CLIPS.shape[1] - 1):
+        logit, state = detector.step(CLIPS[:, t : t + 2], state)
+    assert np.abs(np.array(logit) - whole).max() <= TOLERANCES["streamed_logit"].value
 
 
 def test_any_number_of_pairs_is_judged(graph):

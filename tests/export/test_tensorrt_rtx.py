@@ -21,18 +21,19 @@ from flowtell._providers import computes_in
 from flowtell.export.bundle import export_classifier, export_flow, keras_from_bundle
 from flowtell.export.precision import DERIVED, derived_detector
 from flowtell.export.tiny import CROP_SIZE
+from flowtell.training.models import motion_channels
 
 NAMES = ("classifier", "detector", "flow")
 
 
-def profiles_of(name, size):
+def profiles_of(name, size, channels=2):
     """Return the smallest, usual and largest shape of each input: B, T, H and W are dynamic."""
     if name == "detector":
         return {"clips": ((1, 2, size, size, 3), (1, 17, size, size, 3), (8, 17, size, size, 3))}
     if name == "flow":
         return dict.fromkeys(("image1", "image2"), ((1, 64, 64, 3), (1, 256, 256, 3), (2, 480, 854, 3)))
     quarter = size // 4
-    return {"flow": tuple((count, quarter, quarter, 2) for count in (1, 16, 128))}
+    return {"flow": tuple((count, quarter, quarter, channels) for count in (1, 16, 128))}
 
 
 class _Messages(trt.ILogger):
@@ -65,8 +66,9 @@ def test_builds_with_dynamic_shapes(name, tiny_graphs):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_builds_the_default_bundle(name, default_graphs):
-    size = flowtell.Bundle.open().manifest.crop_size
-    build(default_graphs[name], profiles_of(name, size), is_float=name == "classifier")
+    manifest = flowtell.Bundle.open().manifest
+    profiles = profiles_of(name, manifest.crop_size, motion_channels(manifest.flow_encoding))
+    build(default_graphs[name], profiles, is_float=name == "classifier")
 
 
 @pytest.mark.parametrize("precision", [name for name in DERIVED if computes_in("tensorrt", name)])

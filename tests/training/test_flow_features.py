@@ -3,8 +3,20 @@
 import numpy as np
 from tolerances import TOLERANCES
 
-from flowtell.training.flow_features import feature_step, flow_step, frozen_features, mirrored_flow, pair_flow
-from flowtell.training.models import ClassifierConfig, FlowImage, build_classifier, build_flow_network
+from flowtell.training.flow_features import (
+    feature_step,
+    flow_step,
+    frozen_features,
+    mirrored_motion,
+    pair_flow,
+)
+from flowtell.training.models import (
+    ClassifierConfig,
+    FlowImage,
+    build_classifier,
+    build_flow_network,
+    seen_motion,
+)
 
 
 def test_cached_features_judge_as_the_whole_classifier():
@@ -25,6 +37,16 @@ def test_pair_flow_is_the_networks_in_px():
     assert np.abs(flow[4].astype(np.float32) - want[0]).max() <= TOLERANCES["float16_flow_px"].value
 
 
-def test_mirrored_flow_points_the_other_way():
+def test_mirrored_motion_points_the_other_way():
     flow = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
-    assert mirrored_flow(flow)[0, 0].tolist() == [[-2, 3], [0, 1]]
+    assert mirrored_motion(flow)[0, 0].tolist() == [[-2, 3], [0, 1]]
+
+
+def test_mirrored_motion_is_that_of_mirrored_frames():
+    rng = np.random.default_rng(2)
+    image1, image2 = rng.integers(0, 256, (2, 1, 32, 32, 3)).astype(np.float32)
+    flow = rng.normal(0, 4, (1, 8, 8, 2)).astype(np.float32)
+    mirrored_flow = mirrored_motion(flow)
+    want = seen_motion("uv_residual", mirrored_flow, image1[:, :, ::-1], image2[:, :, ::-1])
+    got = mirrored_motion(np.array(seen_motion("uv_residual", flow, image1, image2)))
+    assert np.abs(got - np.array(want)).max() <= TOLERANCES["residual_levels"].value

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from tolerances import TOLERANCES
 
-from flowtell.training.models import BilinearResize, CostVolume, FlowImage, Warp, backward_warp
+from flowtell import _manifest
+from flowtell.training.models import (
+    FLOW_ENCODINGS,
+    BilinearResize,
+    CostVolume,
+    FlowImage,
+    Residual,
+    Warp,
+    backward_warp,
+    quarter_luma,
+    seen_motion,
+)
 
 
 def cost_volume_by_loops(features1, features2, d):
@@ -109,6 +120,69 @@ def test_uv_image_has_a_fixed_scale():
     image = np.array(FlowImage("uv")(flow))[0]
     assert image[0, 0].tolist() == [127.5, 127.5, 0]
     assert image[1, 1].tolist() == pytest.approx([191.25, 95.625, 255 * np.hypot(1, 0.5) / 2])
+
+
+def test_uv_residual_image_shows_the_residual_about_grey():
+    motion = np.zeros((1, 4, 4, 3), np.float32)
+    motion[0, 1, 1], motion[0, 2, 2] = (1, -0.5, 4), (0, 0, -80)
+    image = np.array(FlowImage("uv_residual")(motion))[0]
+    assert image[0, 0].tolist() == [127.5, 127.5, 127.5]
+    assert image[1, 1].tolist() == [191.25, 95.625, 191.25]
+    assert image[2, 2].tolist() == [127.5, 127.5, 0]
+
+
+def moved_ramp(motion_px, brighter):
+    """Return two images `[1, 64, 64, 3]` of a slope that moves right, and gets brighter besides."""
+    x = np.arange(64) + np.float32(0.5)
+    slopes = (2 * x, 2 * (x - motion_px) + brighter)
+    return [
+        np.broadcast_to(slope[None, None, :, None], (1, 64, 64, 3)).astype(np.float32) for slope in slopes
+    ]
+
+
+@pytest.mark.parametrize("brighter", [0, 3])
+def test_residual_is_what_the_motion_does_not_explain(brighter):
+    first, second = moved_ramp(4, brighter)
+    flow = np.zeros((1, 16, 16, 2), np.float32)
+    flow[..., 0] = 4
+    motion = np.array(seen_motion("uv_residual", flow, first, second))
+    assert np.array_equal(motion[..., :2], flow)
+    residual = motion[0, :, :, 2]
+    # the last column leads out of the image, where nothing can be said
+    assert np.abs(residual[:, :-1] - brighter).max() <= TOLERANCES["residual_levels"].value
+    assert not residual[:, -1].any()
+    still = np.array(seen_motion("uv_residual", 0 * flow, first, second))[0, :, :, 2]
+    assert np.abs(still - (brighter - 8)).max() <= TOLERANCES["residual_levels"].value
+
+
+def test_residual_is_the_same_in_both_layouts():
+    rng = np.random.default_rng(6)
+    frames = rng.uniform(0, 255, (2, 2, 32, 48, 3)).astype(np.float32)
+    flow = rng.normal(0, 6, (2, 8, 12, 2)).astype(np.float32)
+    want = np.array(Residual(Warp())(flow, *map(quarter_luma, frames)))
+    planes = [frame.transpose(0, 3, 1, 2) for frame in frames]
+    luma = [plane.reshape(2, 3, 8, 4, 12, 4).mean((3, 5)) for plane in planes]
+    grey = [np.einsum("nchw,c->nhw", plane, (0.299, 0.587, 0.114))[:, None] for plane in luma]
+    got = np.array(Residual(Warp("channels_first"), "channels_first")(flow.transpose(0, 3, 1, 2), *grey))
+    assert np.abs(got.transpose(0, 2, 3, 1) - want).max() <= TOLERANCES["residual_levels"].value
+
+
+def test_luma_is_exact_and_a_still_pair_leaves_nothing():
+    frame = np.random.default_rng(7).integers(0, 256, (1, 32, 48, 3))
+    sums = frame.reshape(1, 8, 4, 12, 4, 3).sum((2, 4)) @ [299, 587, 114]
+    want = (sums / 16).astype(np.float32) * np.float32(1e-3)
+    assert np.array_equal(np.array(quarter_luma(frame.astype(np.float32)))[..., 0], want)
+    still = np.array(seen_motion("uv_residual", np.zeros((1, 8, 12, 2), np.float32), frame, frame))
+    assert not still.any()
+
+
+def test_what_shows_no_residual_is_flow_alone():
+    flow = np.ones((1, 4, 4, 2), np.float32)
+    assert seen_motion("uv", flow, None, None) is flow
+
+
+def test_flow_images_are_those_that_a_bundle_may_have():
+    assert FLOW_ENCODINGS == _manifest.FLOW_ENCODINGS
 
 
 def test_flow_image_refuses_an_unknown_encoding():

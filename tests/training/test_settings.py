@@ -56,7 +56,11 @@ def test_what_is_wrong_is_named(text, message, tmp_path):
         ("classifier", "dropout = 1.0", r"dropout must be at least 0 and below 1, not 1\.0"),
         ("classifier", "dropout = nan", "dropout must be at least 0 and below 1, not nan"),
         ("classifier", "label_smoothing = -0.1", "label_smoothing must be at least 0 and below 1"),
-        ("classifier", "encoding = 'hsv'", "encoding must be one of colour_wheel, uv, not 'hsv'"),
+        (
+            "classifier",
+            "encoding = 'hsv'",
+            "one of colour_wheel, uv, uv_residual, not 'hsv'",
+        ),
         ("classifier", "preprocessing = 'bgr'", "preprocessing must be one of imagenet, raw_rgb, not 'bgr'"),
         ("classifier", "validation_steps = 0", "validation_steps must be at least 1, not 0"),
         ("classifier", "[fit]\nstop_step = 0", "stop_step must be at least 1, not 0"),

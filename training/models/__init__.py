@@ -9,7 +9,7 @@ from flowtell.training.models.classifier import (
 from flowtell.training.models.clip_lstm import ClipHeadConfig, ClipLSTM, build_clip_head
 from flowtell.training.models.cost_volume import CostVolume
 from flowtell.training.models.detector import FlowDetector, build_detector
-from flowtell.training.models.flow_image import FLOW_ENCODINGS, BilinearResize, FlowImage
+from flowtell.training.models.flow_image import FLOW_ENCODINGS, BilinearResize, FlowImage, motion_channels
 from flowtell.training.models.pwcnet import (
     FLOW_DIVISOR,
     FLOW_PRESETS,
@@ -17,6 +17,7 @@ from flowtell.training.models.pwcnet import (
     PWCNet,
     build_flow_network,
 )
+from flowtell.training.models.residual import Residual, quarter_luma, seen_motion
 from flowtell.training.models.trained_models import JoinSettings, TrainedModels, weight_variables
 from flowtell.training.models.warp import Warp, backward_warp
 
@@ -35,6 +36,7 @@ __all__ = [
     "FlowNetworkConfig",
     "JoinSettings",
     "PWCNet",
+    "Residual",
     "TrainedModels",
     "Warp",
     "backward_warp",
@@ -43,5 +45,8 @@ __all__ = [
     "build_detector",
     "build_flow_network",
     "load_imagenet_weights",
+    "motion_channels",
+    "quarter_luma",
+    "seen_motion",
     "weight_variables",
 ]

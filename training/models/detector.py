@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
-from flowtell.training.models.flow_image import FlowImage
+from flowtell.training.models._layout import concat_channels
+from flowtell.training.models.flow_image import FlowImage, motion_channels
 from flowtell.training.models.pwcnet import FLOW_DIVISOR
+from flowtell.training.models.residual import Residual, quarter_luma
 
 __all__ = ["FlowDetector", "build_detector"]
 
@@ -36,6 +38,9 @@ class FlowDetector(keras.Model):
         if network.data_format != classifier.data_format:
             raise ValueError("the flow network and the classifier must have the same data_format")
         self.network, self.classifier, self.clip_head = network, classifier, clip_head
+        self.residual = None
+        if motion_channels(encoding) == 3:
+            self.residual = Residual(network.warp, network.data_format, name="residual")
         self.flow_image = FlowImage(encoding, network.data_format, name="flow_image")
         self.crop_size, self.temperature = crop_size, temperature
 
@@ -46,15 +51,9 @@ class FlowDetector(keras.Model):
         frames = ops.cast(ops.reshape(clips, (-1, size, size, 3)), "float32")
         if self.network.data_format == "channels_first":
             frames = ops.transpose(frames, (0, 3, 1, 2))
-        pyramid = self.network.encode(frames)
-        first, second = [], []
-        for features in pyramid:
-            shape = tuple(features.shape[1:])
-            by_clip = ops.reshape(features, (-1, pairs + 1, *shape))
-            first.append(ops.reshape(by_clip[:, :-1], (-1, *shape)))
-            second.append(ops.reshape(by_clip[:, 1:], (-1, *shape)))
-        flow = self.network.decode(first, second)[-1] * FLOW_DIVISOR
-        images = self.flow_image(flow)
+        levels = [_neighbours(features, pairs) for features in self.network.encode(frames)]
+        flow = self.network.decode(*map(list, zip(*levels, strict=True)))[-1] * FLOW_DIVISOR
+        images = self.flow_image(self._motion(flow, frames, lambda luma: _neighbours(luma, pairs)))
         # the classifier's steps are called one by one, and its name must still stand before theirs in a graph
         with keras.name_scope(self.classifier.name):
             hidden = self._hidden_features(images)
@@ -94,9 +93,25 @@ class FlowDetector(keras.Model):
             (clip logits `[B]` of what has been seen so far, the new state).
         """
         first, second = (ops.cast(pair[:, k], "float32") for k in (0, 1))
-        hidden = self._hidden_features(self.flow_image(self.network(first, second)[-1] * FLOW_DIVISOR))
+        flow = self.network(first, second)[-1] * FLOW_DIVISOR
+        motion = self._motion(flow, ops.concatenate([first, second]), lambda luma: ops.split(luma, 2))
+        hidden = self._hidden_features(self.flow_image(motion))
         logits, state = self.clip_head.step(hidden, state)
         return self._calibrated(logits), state
+
+    def _motion(self, flow, frames, of_pairs):
+        """Return what the flow image shows, as `seen_motion` does, in the network's layout.
+
+        Args:
+            flow: of pairs, float `[N, S/4, S/4, 2]` in px (or channels first).
+            frames: float `[M, S, S, 3]` RGB in [0, 255] (or channels first), whose luma is computed once.
+            of_pairs: from values of the frames `[M, ...]` to those of the first and of the second frame of
+                each pair, `[N, ...]` each.
+        """
+        if self.residual is None:
+            return flow
+        luma = of_pairs(quarter_luma(frames, self.network.data_format))
+        return concat_channels([flow, self.residual(flow, *luma)], self.network.data_format)
 
     def _hidden_features(self, images):
         frozen = self.classifier.frozen_features(images)
@@ -104,6 +119,13 @@ class FlowDetector(keras.Model):
 
     def _calibrated(self, logits):
         return logits * (1.0 / self.temperature)
+
+
+def _neighbours(values, pairs):
+    """Return the first and the second of each pair, `[B T, ...]` each, of values `[B (T+1), ...]`."""
+    shape = tuple(values.shape[1:])
+    by_clip = ops.reshape(values, (-1, pairs + 1, *shape))
+    return tuple(ops.reshape(part, (-1, *shape)) for part in (by_clip[:, :-1], by_clip[:, 1:]))
 
 
 def build_detector(network, classifier, encoding, crop_size=256, temperature=1.0, clip_head=None):

@@ -8,9 +8,19 @@ from keras import ops
 
 from flowtell.training.models._layout import channel_axis
 
-__all__ = ["FLOW_ENCODINGS", "UV_RANGE_PX", "BilinearResize", "FlowImage", "colour_wheel", "uv_image"]
+__all__ = [
+    "FLOW_ENCODINGS",
+    "RESIDUAL_RANGE_LEVELS",
+    "UV_RANGE_PX",
+    "BilinearResize",
+    "FlowImage",
+    "colour_wheel",
+    "motion_channels",
+    "uv_image",
+    "uv_residual_image",
+]
 
-FLOW_ENCODINGS = ("colour_wheel", "uv")
+FLOW_ENCODINGS = ("colour_wheel", "uv", "uv_residual")
 
 # Where the hues of the Middlebury wheel begin, counted from red: 15 steps to yellow, 6 to green, 4 to cyan,
 # 11 to blue, 13 to magenta, 6 back to red (Baker et al., "A Database and Evaluation Methodology for Optical
@@ -22,6 +32,13 @@ _MIN_RADIUS_PX = 1.0
 # Flow of this length reaches the end of a channel. What tells a made face from a grown one are fractions of a
 # pixel: with 8 px, under which all but a hundredth of the flow lies, the default detector ranks files worse.
 UV_RANGE_PX = 2.0
+# A residual of so many levels reaches the end of its channel: the mean of what videos show lies at 1.
+RESIDUAL_RANGE_LEVELS = 8.0
+
+
+def motion_channels(encoding):
+    """Return how many channels of motion a flow image shows: 2, u and v, or 3, with the residual."""
+    return 3 if encoding == "uv_residual" else 2
 
 
 def colour_wheel(u, v, axes):
@@ -61,14 +78,28 @@ def uv_image(u, v):
     return [ops.clip(c, 0.0, 255.0) for c in (127.5 + scale * u, 127.5 + scale * v, 2 * scale * radius)]
 
 
-@keras.saving.register_keras_serializable("flowtell")
-class FlowImage(keras.layers.Layer):
-    """Flow as a picture.
-
-    Input `[N, H, W, 2]` px (or channels first), output `[N, H, W, 3]` in [0, 255], not rounded.
+def uv_residual_image(u, v, residual):
+    """Return three channels in [0, 255], each about 127.5 with a fixed scale: u, v and the residual.
 
     Args:
-        encoding: `"colour_wheel"` (the original method) or `"uv"`.
+        u: as for `uv_image`.
+        v: the same.
+        residual: float tensor of the same shape, in levels; `RESIDUAL_RANGE_LEVELS` reaches the end of a
+            channel.
+    """
+    shares = (u / UV_RANGE_PX, v / UV_RANGE_PX, residual / RESIDUAL_RANGE_LEVELS)
+    return [ops.clip(127.5 + 127.5 * share, 0.0, 255.0) for share in shares]
+
+
+@keras.saving.register_keras_serializable("flowtell")
+class FlowImage(keras.layers.Layer):
+    """Motion as a picture.
+
+    Input `[N, H, W, 2]` px, or of `"uv_residual"` `[N, H, W, 3]`, of which the last is the `Residual` in
+    levels (or channels first). Output `[N, H, W, 3]` in [0, 255], not rounded.
+
+    Args:
+        encoding: `"colour_wheel"` (the original method), `"uv"` or `"uv_residual"`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Raises:
@@ -83,12 +114,14 @@ class FlowImage(keras.layers.Layer):
         self.encoding = encoding
         self.data_format = data_format
 
-    def call(self, flow):
+    def call(self, motion):
         """Return the flow image."""
         axis = channel_axis(self.data_format)
-        u, v = ops.split(flow, 2, axis=axis)
-        spatial = tuple(a for a in (1, 2, 3) if a != axis)
-        channels = colour_wheel(u, v, spatial) if self.encoding == "colour_wheel" else uv_image(u, v)
+        parts = ops.split(motion, motion_channels(self.encoding), axis=axis)
+        if self.encoding == "colour_wheel":
+            channels = colour_wheel(*parts, tuple(a for a in (1, 2, 3) if a != axis))
+        else:
+            channels = (uv_image if self.encoding == "uv" else uv_residual_image)(*parts)
         return ops.concatenate(channels, axis=axis)
 
     def get_config(self):

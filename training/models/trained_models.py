@@ -14,6 +14,7 @@ from flowtell.training.models.clip_lstm import ClipHeadConfig, ClipLSTM, build_c
 from flowtell.training.models.detector import FlowDetector, build_detector
 from flowtell.training.models.flow_image import FlowImage
 from flowtell.training.models.pwcnet import FlowNetworkConfig, PWCNet, build_flow_network
+from flowtell.training.models.residual import seen_motion
 
 __all__ = ["JoinSettings", "TrainedModels", "weight_variables"]
 
@@ -23,7 +24,7 @@ class JoinSettings:
     """How flow network and classifier are joined.
 
     Attributes:
-        flow_encoding: ``colour_wheel`` or ``uv``.
+        flow_encoding: ``colour_wheel``, ``uv`` or ``uv_residual``.
         crop_size: S, side of a crop in px, a multiple of 64.
         temperature: calibration temperature that logits are divided by.
     """
@@ -115,14 +116,17 @@ class TrainedModels:
                 )
             variable.assign(value)
 
-    def judge_flow(self, flow: np.ndarray) -> np.ndarray:
-        """Return the logits ``float32 [N]`` of pairs, temperature applied, from their flow.
+    def judge_flow(self, flow: np.ndarray, clip: np.ndarray) -> np.ndarray:
+        """Return the logits ``float32 [N]`` of a clip's pairs, temperature applied, from their flow.
 
         Args:
             flow: ``float32 [N, S/4, S/4, 2]`` in px of the crop.
+            clip: ``uint8 [N + 1, S, S, 3]`` RGB, of which the flow is.
         """
-        image = FlowImage(self.settings.flow_encoding)
-        return np.asarray(self.classifier(image(flow))) * np.float32(1.0 / self.settings.temperature)
+        encoding = self.settings.flow_encoding
+        motion = seen_motion(encoding, flow, clip[:-1], clip[1:])
+        logits = self.classifier(FlowImage(encoding)(motion))
+        return np.asarray(logits) * np.float32(1.0 / self.settings.temperature)
 
     def detector(self) -> FlowDetector:
         """Return the fused Keras model; it shares its weights with these."""

@@ -231,7 +231,7 @@ void parse_document(const JsonValue &document, Manifest &manifest) {
           [](const JsonValue &v, const std::string &where) { number_of(v, where, 0.0, 1.0, "0 to 1"); }},
          {"flow_encoding",
           [](const JsonValue &v, const std::string &where) {
-              require_one_of(v.kind == Kind::text, v.text, where, {"colour_wheel", "uv"});
+              require_one_of(v.kind == Kind::text, v.text, where, {"colour_wheel", "uv", "uv_residual"});
           }},
          {"weights_storage", ignored_text},
          {"graphs", [&](const JsonValue &v, const std::string &where) { parse_graphs(v, where, manifest); }},
