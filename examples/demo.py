@@ -153,7 +153,7 @@ def draw(detector: flowtell.Detector, results: list[flowtell.Result], out: Path)
 
     figure = plt.figure(figsize=(16, 5.3 * len(results) + 0.9), layout="constrained")
     figure.suptitle(
-        "Rendered samples, not real people moving: the detector sees only the flow, one colour scale for all",
+        "Rendered samples, not real people moving. One colour scale for all flow",
         fontsize=13,
     )
     for result, row, part in zip(

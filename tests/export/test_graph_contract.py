@@ -85,7 +85,8 @@ def test_detector_loads_without_a_word(detector, capfd):
 
 def test_detector_warps_once_a_level_and_encodes_once_a_frame(detector):
     found = operators(detector)
-    assert found["GridSample"] == 4
+    # and once more where the classifier is shown the residual
+    assert found["GridSample"] == 4 + found["AveragePool"]
     kernels = [node.input[1] for node in detector.graph.node if node.op_type == "Conv"]
     # Each kernel is used once: pyramids of both images of a pair come from one pass over the frames.
     assert len(kernels) == len(set(kernels))
@@ -94,12 +95,26 @@ def test_detector_warps_once_a_level_and_encodes_once_a_frame(detector):
     assert sum(kernel.startswith("classifier/block") for kernel in kernels) in (10, 13)
 
 
+def transposes_undone_at_a_pool(graph, made_by):
+    """Return the two before the average of a residual's frames, which undo each other."""
+    pools = [node for node in graph.node if node.op_type == "AveragePool"]
+    assert len(pools) <= 1
+    if not pools:
+        return []
+    second = made_by[pools[0].input[0]]
+    pair = [made_by[second.input[0]], second]
+    orders = [list(helper.get_attribute_value(node.attribute[0])) for node in pair]
+    assert [orders[1][axis] for axis in orders[0]] == [0, 1, 2, 3]
+    return pair
+
+
 def test_convolutions_run_in_one_layout_from_end_to_end(detector):
     graph = detector.graph
     transposes = [node for node in graph.node if node.op_type == "Transpose"]
     inside = [node for node in transposes if "cost_volume/" in node.output[0]]
-    at_edges = [node for node in transposes if node not in inside]
     made_by = {output: node for node in graph.node for output in node.output}
+    undone = transposes_undone_at_a_pool(graph, made_by)
+    at_edges = [node for node in transposes if node not in inside + undone]
 
     def ancestors(name):
         seen, waiting = set(), [name]
