@@ -89,7 +89,7 @@ class Core:
         self._cores._take(self, self._urgent)
 
     def give(self) -> None:
-        """Give it back, if it is held: whether it is is noted once, so that no interrupt loses a core."""
+        """Give it back, if it is held. That is noted in one place, so that no interrupt loses a core."""
         self._cores._give(self)
 
     @contextmanager
