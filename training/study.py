@@ -40,6 +40,7 @@ _CLIPS = (1, 2, 4, 8)
 _ORIGINAL_INPUT_PX = 120
 # What every factor is changed from: an image of flow alone, whatever that flow is made of.
 _PLAIN_IMAGE = "uv"
+_OTHER_IMAGES = ("colour_wheel", "uv_residual")
 # Of H.264: what a messenger makes of a video, and what is hardly looked at any more.
 _CRFS = (30, 40)
 
@@ -150,7 +151,7 @@ def _of_flow(recipe, features):
         ("flow source", "OpenCV DIS", dis_of),
     ):
         yield factor, setting, judged(features.of(features.changed(change)))
-    for encoding in ("colour_wheel", "uv_residual"):
+    for encoding in _OTHER_IMAGES:
         yield "flow image", encoding, judged(features.of_image(encoding))
 
 
@@ -218,7 +219,7 @@ def _of_choice(recipe, features):
         "mean over the map": features.pooled,
         "5 blocks": features.five_blocks,
         "8 px": features.other_range,
-        **{encoding: features.of_image(encoding) for encoding in ("colour_wheel", "uv_residual")},
+        **{encoding: features.of_image(encoding) for encoding in _OTHER_IMAGES},
     }
     logits, _ = held_out_choices(settings, features.prepared.videos, _around(recipe.penalties[0]))
     yield "flow image, range, blocks, head, penalty", "chosen without the judged", logits

@@ -23,6 +23,7 @@ class StudyFeatures:
 
     def __init__(self, chosen, prepared, folder, imagenet):
         self.chosen, self.prepared, self.folder, self.imagenet = chosen, prepared, folder, imagenet
+        self._of_images = {}
 
     def classifier(self, **changes):
         """Return a `FlowClassifier` of the chosen settings but for some."""
@@ -92,8 +93,11 @@ class StudyFeatures:
         return self.of(self.changed(a_quarter))
 
     def of_image(self, encoding):
-        """Return the same of another flow image."""
-        return self.of(self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding))
+        """Return the same of another flow image, which several factors look at."""
+        if encoding not in self._of_images:
+            cache = self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding)
+            self._of_images[encoding] = self.of(cache)
+        return self._of_images[encoding]
 
     def of_input(self, size_px):
         """Return the same of flow images that were resized to another side."""

@@ -125,7 +125,7 @@ class JudgePool:
     def withdraw(self, control: RunControl) -> None:
         """Take a run's clips back: those that wait are not judged, and a call for no other run is ended."""
         with self._changed:
-            for ticket in [ticket for ticket in tuple(self._waiting) if ticket.control is control]:
+            for ticket in [ticket for ticket in self._waiting if ticket.control is control]:
                 self._waiting.remove(ticket)
                 ticket.future.cancel()
             for call, tickets in self._running.items():
