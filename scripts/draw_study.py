@@ -2,9 +2,8 @@
 
     python scripts/draw_study.py [FOLDER]
 
-FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them,
-and maybe residual.json, a later study.json of which the learning curve is drawn. The tables are printed as
-Markdown, for docs/model-study.md.
+FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them.
+The tables are printed as Markdown, for docs/model-study.md.
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ def main() -> None:
     quality, study, contenders = (_stored(folder / f"{n}.json") for n in ("quality", "study", "contenders"))
     print(contender_table(quality, contenders), factor_table(study["factors"]), sep="\n\n")
     draw_risk(quality, folder / "risk-coverage.png")
-    curve = (_stored(folder / "residual.json") or study)["learning_curve"]
-    if curve:
-        draw_curve(curve, folder / "learning-curve.png")
+    draw_curve(study["learning_curve"], folder / "learning-curve.png")
     draw_factors(study["factors"], folder / "factors.png")
 
 

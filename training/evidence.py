@@ -26,31 +26,31 @@ def first_half(prepared, position):
     return prepared.flow(position)[:, : prepared.pairs_per_clip // 2]
 
 
-def smaller_faces(flow, face_px, crop_margin):
-    """Return what computes the flow of a video's clips as if its faces had been filmed so small.
+def smaller_faces(face_px, crop_margin):
+    """Return what makes a video's crops such as if its faces had been filmed so small.
 
     Crops are shrunk by the mean over what a pixel covers, as a farther camera would, and enlarged again, as
     cropping does. Faces that are smaller already stay as they are.
 
     Args:
-        flow: a `FlowSource`.
         face_px: longer side of a face.
         crop_margin: side of a crop over the longer side of its face.
 
     Returns:
-        function of (`PreparedSet`, position) to flow `[clips, T / 2, S/4, S/4, 2]` of the first half of each
-        clip's pairs: flow is dear.
+        function of (`PreparedSet`, position) to crops uint8 `[clips, T / 2 + 1, S, S, 3]`, the first half of
+        each clip: flow is dear.
     """
 
     def change(prepared, position):
         side_px = round(face_px * crop_margin)
         boxes = [clip["box"][2] for clip in prepared.entry(position)["clips"]]
         frames = prepared.clips(position)[:, : prepared.pairs_per_clip // 2 + 1]
-        shrunk = [
-            np.stack([_shrunk(frame, side_px) for frame in clip]) if box > side_px else clip
-            for clip, box in zip(frames, boxes, strict=True)
-        ]
-        return np.stack([flow.flow(clip) for clip in shrunk])
+        return np.stack(
+            [
+                np.stack([_shrunk(frame, side_px) for frame in clip]) if box > side_px else clip
+                for clip, box in zip(frames, boxes, strict=True)
+            ]
+        )
 
     return change
 

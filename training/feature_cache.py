@@ -18,16 +18,18 @@ class FeatureCache:
 
     Args:
         folder: where the files lie; made if need be.
-        prepared: a `PreparedSet` with flow.
+        prepared: a `PreparedSet` with flow, or a variant of one.
         classifier: a `FlowClassifier`; its frozen blocks are what is cached.
         encoding: of the flow image.
         pair_stride: every so manieth pair of a clip.
+        shown: (name, function from flow to what is shown of it), or None: u and v are shown as they are. The
+            residual is of the flow as it is, whatever is shown.
 
     Raises:
         InputError: the folder holds other features, or the set has no flow.
     """
 
-    def __init__(self, folder, prepared, classifier, encoding, pair_stride):
+    def __init__(self, folder, prepared, classifier, encoding, pair_stride, shown=None):
         self._folder, self._prepared, self._stride = Path(folder), prepared, pair_stride
         config = classifier.config
         claim(
@@ -36,6 +38,7 @@ class FeatureCache:
                 "prepared_sha256": prepared.sha256(),
                 "encoding": encoding,
                 **_of_residual(encoding),
+                **({"shown": shown[0]} if shown else {}),
                 "pair_stride": pair_stride,
                 "preprocessing": config.preprocessing,
                 "input_size": config.input_size,
@@ -45,7 +48,7 @@ class FeatureCache:
             },
         )
         sweep(self._folder)
-        self._encoding = encoding
+        self._encoding, self._shown = encoding, shown
         self._step = feature_step(classifier, encoding)
 
     def __call__(self, position, mirrored=False):
@@ -69,18 +72,21 @@ class FeatureCache:
         return np.load(path, allow_pickle=False)
 
     def _motion(self, position):
-        """Return what `seen_motion` does of a video's pairs, float `[clips, pairs, S/4, S/4, C]`."""
+        """Return what an image shows of a video's pairs, float `[clips, pairs, S/4, S/4, C]`."""
         flow = self._prepared.flow(position)[:, :: self._stride]
+        shown = self._shown[1](flow) if self._shown else flow
         if motion_channels(self._encoding) == 2:
-            return flow
-        clips = self._prepared.clips(position)
-        firsts, seconds = (part[:, :: self._stride] for part in (clips[:, :-1], clips[:, 1:]))
-        return np.stack(
+            return shown
+        pairs = self._prepared.frame_pairs(position)
+        firsts, seconds = (frames[:, :: self._stride] for frames in pairs)
+        motion = np.stack(
             [
                 keras.ops.convert_to_numpy(seen_motion(self._encoding, *clip))
                 for clip in zip(flow, firsts, seconds, strict=True)
             ]
         )
+        motion[..., :2] = shown
+        return motion
 
 
 def _of_residual(encoding):

@@ -1,15 +1,18 @@
-"""The flow of a prepared set as it would be otherwise: other crops, other compression, another network."""
+"""A prepared set as it would be otherwise: other flow, other crops, or the same flow shown in another way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from flowtell.training.contenders import dis_flow
+from flowtell.training.flow_source import FlowSource
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_fakes import recompressed
 
 __all__ = [
+    "ClipVariant",
     "FlowVariant",
     "a_quarter",
     "compressed_again",
@@ -23,17 +26,19 @@ _SURROUND_SHARE = 0.15
 
 @dataclass(frozen=True)
 class FlowVariant:
-    """A prepared set whose flow is another: what `FeatureCache` asks of a set for images of flow alone.
+    """A prepared set whose flow is another: what `FeatureCache` asks of a set.
 
     Attributes:
         prepared: the `PreparedSet`.
         name: of the variant.
-        change: from (set, position) to flow `[N, T, S/4, S/4, 2]` in px of a crop.
+        change: from (set, position) to flow `[N, n, S/4, S/4, 2]` in px of a crop.
+        pairs: the pairs of a clip that this is of.
     """
 
     prepared: PreparedSet
     name: str
     change: object
+    pairs: slice = field(default_factory=partial(slice, None))
 
     @property
     def numbers(self):
@@ -44,24 +49,73 @@ class FlowVariant:
         """Return the flow of a video's clips."""
         return self.change(self.prepared, position)
 
+    def frame_pairs(self, position):
+        """Return the frames that each flow is from and to."""
+        firsts, seconds = self.prepared.frame_pairs(position)
+        return firsts[:, self.pairs], seconds[:, self.pairs]
+
     def sha256(self):
         """Return what tells these features from those of the set."""
         return f"{self.prepared.sha256()}-{self.name}"
 
 
-def without_surround(prepared, position):
-    """Return a video's flow less the mean motion of the crop's rim: the camera's, where the face fills it."""
-    flow = prepared.flow(position).astype(np.float32)
-    side = flow.shape[2]
+@dataclass(frozen=True)
+class ClipVariant:
+    """A prepared set whose crops are others, with their flow; else as `FlowVariant`.
+
+    Attributes:
+        prepared: the `PreparedSet`.
+        name: of the variant.
+        source: the `FlowSource` of their flow.
+        change: from (set, position) to crops uint8 `[N, n + 1, S, S, 3]`.
+    """
+
+    prepared: PreparedSet
+    name: str
+    source: FlowSource
+    change: object
+
+    @property
+    def numbers(self):
+        """As the set's."""
+        return self.prepared.numbers
+
+    def flow(self, position):
+        """Return the flow of a video's clips."""
+        return np.stack([self.source.flow(clip) for clip in self.change(self.prepared, position)])
+
+    def frame_pairs(self, position):
+        """Return the frames that each flow is from and to."""
+        clips = self.change(self.prepared, position)
+        return clips[:, :-1], clips[:, 1:]
+
+    def sha256(self):
+        """Return what tells these features from those of the set, and of other flow."""
+        return f"{self.prepared.sha256()}-{self.name}-{self.source.sha256}"
+
+
+def without_surround(flow):
+    """Return flow `[..., h, w, 2]` less the mean motion of its rim: the camera's, where a face fills it."""
+    flow = flow.astype(np.float32)
+    side = flow.shape[-2]
     rim = np.ones((side, side), bool)
     width = round(_SURROUND_SHARE * side)
     rim[width:-width, width:-width] = False
-    return flow - flow[:, :, rim].mean(axis=2)[:, :, None, None]
+    return flow - flow[..., rim, :].mean(axis=-2)[..., None, None, :]
 
 
-def a_quarter(prepared, position):
-    """Return a quarter of a video's flow: `uv` shows it as it would the flow at four times its range."""
-    return prepared.flow(position) / 4
+def a_quarter(flow):
+    """Return a quarter of a flow: an image shows it as it would the flow at four times its range."""
+    return flow / 4
+
+
+def in_px_of(crop_size, own_size):
+    """Return what shows the flow of crops of `own_size` as the same share of crops of another size."""
+
+    def in_px(flow):
+        return flow * np.float16(crop_size / own_size)
+
+    return in_px
 
 
 def dis_of(prepared, position):
@@ -70,30 +124,20 @@ def dis_of(prepared, position):
     return np.stack([[dis_flow(a, b) for a, b in pairwise(c)] for c in clips])
 
 
-def in_px_of(crop_size):
-    """Return what gives a video's flow in px of crops of another size, of which it then is the same share."""
-
-    def change(prepared, position):
-        return prepared.flow(position) * np.float16(crop_size / prepared.index["settings"]["crop_size"])
-
-    return change
-
-
-def compressed_again(flow, crf):
-    """Return what computes the flow of crops that went through H.264 once more.
+def compressed_again(crf):
+    """Return what puts crops through H.264 once more.
 
     Args:
-        flow: a `FlowSource`.
         crf: constant rate factor, 0 to 51; higher is coarser. It acts on the crop as it was enlarged or
             shrunk, so a small face loses less by it than it would in its file.
 
     Returns:
-        function of (`PreparedSet`, position) to flow `[clips, T / 2, S/4, S/4, 2]` of the first half of each
-        clip's pairs: flow is dear.
+        function of (`PreparedSet`, position) to crops uint8 `[clips, T / 2 + 1, S, S, 3]`, the first half of
+        each clip: flow is dear.
     """
 
     def change(prepared, position):
         frames = prepared.clips(position)[:, : prepared.pairs_per_clip // 2 + 1]
-        return np.stack([flow.flow(recompressed(clip, crf)) for clip in frames])
+        return np.stack([recompressed(clip, crf) for clip in frames])
 
     return change

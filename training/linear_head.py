@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["LinearHead", "fit_linear_head", "set_linear_head"]
+__all__ = ["LinearHead", "fit_linear_head", "fit_linear_heads", "set_linear_head"]
 
 _NEWTON_STEPS = 50
 _CONVERGED = 1e-8
@@ -47,6 +47,14 @@ def fit_linear_head(features, labels, penalty, importance=None, offsets=0.0):
     Raises:
         ValueError: unless both classes are there.
     """
+    return fit_linear_heads(features, labels, (penalty,), importance, offsets)[0]
+
+
+def fit_linear_heads(features, labels, penalties, importance=None, offsets=0.0):
+    """Fit a head for each penalty: list of `LinearHead`. All else as `fit_linear_head`.
+
+    Each starts from the one before, so penalties that fall or rise step by step take least time.
+    """
     x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
     counts = np.ones(len(y)) if importance is None else np.asarray(importance, np.float64)
     of_class = [counts[y == label].sum() for label in (0, 1)]
@@ -62,20 +70,29 @@ def fit_linear_head(features, labels, penalty, importance=None, offsets=0.0):
     # The weights are a sum of examples, whatever the penalty, so it is enough to look among those.
     coordinates, basis = _span((x - mean) / deviation)
     scaled = np.concatenate([coordinates, np.ones((len(x), 1))], axis=1)
-    ridge = np.full(scaled.shape[1], float(penalty) * x.shape[1])
-    ridge[-1] = 0.0
-    solution = np.zeros(scaled.shape[1])
+    heads, solution = [], np.zeros(scaled.shape[1])
+    for penalty in penalties:
+        solution = _minimum(scaled, y, share, float(penalty) * x.shape[1], solution)
+        weights = (basis @ solution[:-1]) / deviation
+        heads.append(LinearHead(weights, float(solution[-1] - mean @ weights)))
+    return heads
+
+
+def _minimum(scaled, y, share, ridge, start):
+    """Return the weights `[r + 1]` of least loss for examples `[N, r + 1]`; their last, the bias, is free."""
+    ridges = np.full(scaled.shape[1], ridge)
+    ridges[-1] = 0.0
+    solution = start.copy()
     for _ in range(_NEWTON_STEPS):
         probability = 0.5 * (1 + np.tanh(0.5 * scaled @ solution))
-        gradient = scaled.T @ (share * (probability - y)) + ridge * solution
+        gradient = scaled.T @ (share * (probability - y)) + ridges * solution
         curvature = np.maximum(share * probability * (1 - probability), 1e-12)
-        step = np.linalg.solve((scaled.T * curvature) @ scaled + np.diag(ridge), gradient)
+        step = np.linalg.solve((scaled.T * curvature) @ scaled + np.diag(ridges), gradient)
         # A Newton step is bounded so that separable examples cannot throw it far off.
         solution -= step * min(1.0, 10.0 / max(np.abs(scaled @ step).max(), 1e-12))
         if np.abs(step).max() < _CONVERGED:
             break
-    weights = (basis @ solution[:-1]) / deviation
-    return LinearHead(weights, float(solution[-1] - mean @ weights))
+    return solution
 
 
 def set_linear_head(classifier, head):

@@ -7,9 +7,8 @@ alike, so that the head weighs both halves of a face the same. Its logit is then
 import numpy as np
 
 from flowtell.training.flow_features import in_batches
-from flowtell.training.labels import identity_folds, identity_groups
-from flowtell.training.linear_head import fit_linear_head
-from flowtell.training.metrics import auc
+from flowtell.training.labels import identity_groups
+from flowtell.training.linear_head import fit_linear_heads
 
 __all__ = [
     "choose_penalty",
@@ -22,7 +21,6 @@ __all__ = [
 ]
 
 _BATCH = 32
-_INNER_FOLDS = 5
 
 
 def clip_features(classifier, features, mirror=True):
@@ -89,6 +87,11 @@ def fit_videos(features, videos, positions, penalty, more=None, centred=False):
     Returns:
         a `LinearHead`, of features as they are.
     """
+    return _fits_of_videos(features, videos, positions, (penalty,), more, centred)[0]
+
+
+def _fits_of_videos(features, videos, positions, penalties, more=None, centred=False):
+    """Fit a head for each penalty: list of `LinearHead`. All else as `fit_videos`."""
     clips = [len(features[p]) for p in positions]
     x = np.concatenate([features[p] for p in positions])
     y = np.repeat([videos[p].label for p in positions], clips)
@@ -102,39 +105,70 @@ def fit_videos(features, videos, positions, penalty, more=None, centred=False):
         x, y = np.concatenate([x, more[0]]), np.concatenate([y, more[1]])
         share = np.concatenate([share, np.full(len(more[1]), weight)])
         offsets = np.concatenate([offsets, np.zeros_like(more[0])])
-    return fit_linear_head(x, y, penalty, share, offsets)
+    return fit_linear_heads(x, y, penalties, share, offsets)
 
 
 def choose_penalty(features, videos, positions, penalties, more=None, centred=False):
-    """Return the penalty that ranks files best in folds by identity within `positions`; of equals the larger.
+    """Return the penalty whose heads judge the files of people left out best; of equals the larger.
+
+    Groups of people within `positions` are left out in turn, and their files judged by the mean of their
+    clips' logits. What counts is the likelihood: with so few files ranks change by leaps, and of two settings
+    that rank alike the one is better whose errors are less sure.
 
     Args:
         features: position to `[clips, D]`.
         videos: list of `LabelledVideo`.
-        positions: the videos to choose by; no other is looked at.
+        positions: the videos to choose by; of others it matters only who is in them.
         penalties: to choose from.
         more: function of positions to further examples of their people, see `fit_videos`; or None.
         centred: see `fit_videos`.
+
+    Raises:
+        ValueError: if there is something to choose, and a single group of people holds all of a class.
     """
-    if len(penalties) == 1:
-        return penalties[0]
-    ordered = sorted(penalties, reverse=True)
-    reached = {p: _inner_auc(features, videos, positions, p, more, centred) for p in ordered}
-    return max(reached, key=reached.get)
+    return _InnerFolds(features, videos, penalties, more, centred).choose(positions)
 
 
-def _inner_auc(features, videos, positions, penalty, more=None, centred=False):
-    """Return how well files within `positions` are ranked by heads fitted to the other people among them."""
-    inside = [videos[p] for p in positions]
-    folds = np.asarray(identity_folds(inside, min(_INNER_FOLDS, len(set(identity_groups(inside))))))
-    positions = np.asarray(positions)
-    scores = np.zeros(len(positions))
-    for fold in np.unique(folds):
-        train = positions[folds != fold].tolist()
-        head = fit_videos(features, videos, train, penalty, more and more(train), centred)
-        for row in np.flatnonzero(folds == fold):
-            scores[row] = _file_score(head(features[positions[row]]))
-    return auc(scores, [videos[p].label for p in positions])
+class _InnerFolds:
+    """Chooses a penalty as `choose_penalty` does, by other positions each time.
+
+    Where A is left out, and then B, the same people remain as where B is, and then A: each fit is kept, and
+    serves twice.
+    """
+
+    def __init__(self, features, videos, penalties, more=None, centred=False):
+        self._features, self._videos, self._more, self._centred = features, videos, more, centred
+        self._penalties = sorted(penalties, reverse=True)
+        self._groups = np.asarray(identity_groups(videos))
+        self._labels = np.asarray([v.label for v in videos])
+        self._heads = {}
+
+    def choose(self, positions):
+        """Return the penalty to take for a head that is fitted to these positions."""
+        return self._penalties[0] if len(self._penalties) == 1 else self.best(positions)[0]
+
+    def best(self, positions):
+        """Return (the best penalty, the cross-entropy of files with it; both classes count alike)."""
+        positions = np.asarray(positions)
+        logits = np.zeros((len(self._penalties), len(positions)))
+        for group in np.unique(self._groups[positions]):
+            inside = self._groups[positions] == group
+            heads = self._heads_of(tuple(positions[~inside].tolist()))
+            for row in np.flatnonzero(inside):
+                logits[:, row] = [head(self._features[positions[row]]).mean() for head in heads]
+        labels = self._labels[positions]
+        losses = np.logaddexp(0, np.where(labels == 1, -logits, logits))
+        of_penalty = np.mean([losses[:, labels == label].mean(axis=1) for label in (0, 1)], axis=0)
+        best = int(np.argmin(of_penalty))
+        return self._penalties[best], float(of_penalty[best])
+
+    def _heads_of(self, train):
+        if train not in self._heads:
+            more = self._more and self._more(list(train))
+            self._heads[train] = _fits_of_videos(
+                self._features, self._videos, train, self._penalties, more, self._centred
+            )
+        return self._heads[train]
 
 
 def held_out_logits(features, videos, penalties, more=None, keep=None, judged=None, centred=False):
@@ -152,12 +186,12 @@ def held_out_logits(features, videos, penalties, more=None, keep=None, judged=No
     Returns:
         (position to the logits of its clips, group of people to the penalty chosen without it).
     """
+    inner = _InnerFolds(features, videos, penalties, more, centred)
     logits, chosen = {}, {}
     for group, train, left_out in people_left_out(videos):
         train = keep(train) if keep else train
-        penalty = choose_penalty(features, videos, train, penalties, more, centred)
-        head = fit_videos(features, videos, train, penalty, more and more(train), centred)
-        chosen[group] = penalty
+        chosen[group] = inner.choose(train)
+        head = fit_videos(features, videos, train, chosen[group], more and more(train), centred)
         logits |= {position: head((judged or features)[position]) for position in left_out}
     return logits, chosen
 
@@ -173,13 +207,14 @@ def held_out_choices(settings, videos, penalties):
     Returns:
         (position to the logits of its clips, group of people to the (name, penalty) chosen without it).
     """
-    candidates = [(name, p) for name in settings for p in sorted(penalties, reverse=True)]
+    inner = {name: _InnerFolds(of_setting, videos, penalties) for name, of_setting in settings.items()}
     logits, chosen = {}, {}
     for group, train, left_out in people_left_out(videos):
-        best = max(candidates, key=lambda c, of=train: _inner_auc(settings[c[0]], videos, of, c[1]))
-        head = fit_videos(settings[best[0]], videos, train, best[1])
-        chosen[group] = best
-        logits |= {position: head(settings[best[0]][position]) for position in left_out}
+        best = {name: folds.best(train) for name, folds in inner.items()}
+        name = min(best, key=lambda candidate, of=best: of[candidate][1])
+        chosen[group] = (name, best[name][0])
+        head = fit_videos(settings[name], videos, train, best[name][0])
+        logits |= {position: head(settings[name][position]) for position in left_out}
     return logits, chosen
 
 
@@ -188,8 +223,3 @@ def people_left_out(videos):
     groups = np.asarray(identity_groups(videos))
     for group in np.unique(groups):
         yield int(group), np.flatnonzero(groups != group).tolist(), np.flatnonzero(groups == group).tolist()
-
-
-def _file_score(logits):
-    # tanh does not overflow, whatever the logit
-    return float(np.mean(0.5 * (1 + np.tanh(0.5 * logits))))

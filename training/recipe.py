@@ -8,31 +8,23 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from flowtell.training.comparison import gain, ranking_figures
-from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled_dis_features
 from flowtell.training.feature_cache import FeatureCache
-from flowtell.training.flow_batches import TeacherPairs
-from flowtell.training.flow_features import feature_step, flow_step, pair_flow
-from flowtell.training.flow_quality import middlebury_errors, official_distance, teacher_distance
+from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.flow_task import train_flow
 from flowtell.training.judge_task import new_classifier, scale_activations
-from flowtell.training.labels import identity_groups
 from flowtell.training.linear_head import set_linear_head
-from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos, held_out_logits
+from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
-from flowtell.training.quality import detector_figures, highest_face_figures
-from flowtell.training.run_folder import write_json
-from flowtell.training.settings import ClassifierSettings, FlowSettings, settings_dict
+from flowtell.training.settings import ClassifierSettings, FlowSettings
 from flowtell.training.stored_flow import write_stored_flow
 from flowtell.training.synthetic_flow import MotionConfig
 from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, TEACHER_NAME
 from flowtell.training.thinning import thinned
 
 __all__ = [
+    "FLOW_NAME",
     "FULL_FLOW_NAME",
     "FULL_NAME",
     "JUDGED_NAME",
@@ -42,25 +34,20 @@ __all__ = [
     "clip_feature_sets",
     "compute_flow",
     "compute_full_flow",
-    "contender_figures",
-    "cross_validate",
     "fit_final",
-    "flow_figures",
     "prepare_videos",
     "train_flow_network",
     "train_full_network",
-    "write_figures",
 ]
 
-# Of the baseline of pooled features, 512 of them.
-BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 PREPARED_NAME = "prepared"
 JUDGED_NAME = "judged"
 RAFT_NAME = "raft"
 # Of the network that the study compares with: its run, and its flow of the clips that are judged.
 FULL_FLOW_NAME = "flow-full"
 FULL_NAME = "full"
-FLOW_NAME, CLASSIFIER_NAME = "flow", "classifier"
+FLOW_NAME = "flow"
+CLASSIFIER_NAME = "classifier"
 
 
 def _flow_fit(**changes):
@@ -96,7 +83,8 @@ class Recipe:
             teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
-        penalties: of the head, to choose from in folds by identity.
+        penalties: of the head, to choose from: see `choose_penalty`.
+        penalty: of all heads of the study: the one that all files choose.
         aside: methods of real videos that figures are also given without: here those of another frame rate.
         contender_pairs: pairs, or pictures, of each video that the others judge by.
         lstm_steps: of each LSTM that the study fits beside the linear heads.
@@ -132,7 +120,8 @@ class Recipe:
             encoding="uv_residual", input_size=64, head_units=(), blocks=4, pair_stride=2
         )
     )
-    penalties: tuple[float, ...] = (6e-5,)
+    penalties: tuple[float, ...] = (2e-5, 6e-5, 2e-4, 6e-4)
+    penalty: float = 6e-5
     aside: tuple[str, ...] = ("actors(DFD)",)
     contender_pairs: int = 48
     lstm_steps: int = 300
@@ -244,83 +233,6 @@ def clip_feature_sets(recipe, folder, imagenet_path):
     return prepared, classifier, {p: clip_features(classifier, cache(p), settings.mirror) for p in positions}
 
 
-def cross_validate(recipe, folder, imagenet_path):
-    """Judge every video with a head that never saw a person in it; one group of people after the other.
-
-    Args:
-        recipe: a `Recipe`.
-        folder: of the run, with the flow of the clips.
-        imagenet_path: VGG16's weights.
-
-    Returns:
-        what `detector_figures` returns, and `by_highest_face`: what `highest_face_figures` does.
-    """
-    prepared, _, features = clip_feature_sets(recipe, folder, imagenet_path)
-    videos, folds = prepared.videos, identity_groups(prepared.videos)
-    logits, _ = held_out_logits(features, videos, recipe.penalties)
-    tracks = {p: [clip["track"] for clip in prepared.entry(p)["clips"]] for p in logits}
-    by_face = highest_face_figures(videos, logits, tracks, folds, recipe.aside)
-    return detector_figures(videos, logits, folds, recipe.aside) | {"by_highest_face": by_face}
-
-
-def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=None):
-    """Return how others judge the same files, and what the detector gains over each of them.
-
-    Args:
-        recipe: a `Recipe`.
-        videos: list of `LabelledVideo`, as they were prepared: the files themselves.
-        folder: of the run.
-        figures: what `cross_validate` returned.
-        imagenet_path: VGG16's weights.
-        mesonet: folder of Meso4's weights; None leaves it out.
-
-    Returns:
-        dict: name to what `ranking_figures` and, as `gain`, what `gain` returns. The baseline is
-        `vgg16_of_dis`: logistic regression on pooled features, its penalty chosen in inner folds.
-    """
-    prepared = PreparedSet.open(Path(folder) / PREPARED_NAME)
-    classifier = new_classifier(replace(recipe.classifier, blocks=5, encoding="uv"), imagenet_path)
-    positions = range(len(prepared.videos))
-    step = feature_step(classifier, "uv")
-    features = {
-        p: pooled_dis_features(prepared, p, classifier, step, recipe.contender_pairs) for p in positions
-    }
-    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES)
-    scores = {
-        "vgg16_of_dis": np.asarray([logits[p].mean() for p in positions]),
-        "frame_rate": frame_rate_scores([videos[n].path for n in prepared.numbers]),
-    }
-    for name in ("Meso4_DF", "Meso4_F2F") if mesonet else ():
-        scores[name] = meso4_scores(prepared, Path(mesonet) / f"{name}.h5", recipe.contender_pairs)
-    own = [s["score"] for s in figures["scores"]]
-    return {
-        name: ranking_figures(prepared.videos, other, recipe.aside)
-        | {"gain": gain(prepared.videos, own, other, recipe.aside)}
-        for name, other in scores.items()
-    }
-
-
-def flow_figures(folder, middlebury=None, network=FLOW_NAME):
-    """Return how good a trained flow network is: see `flow_quality`.
-
-    Args:
-        folder: of the run.
-        middlebury: folder of pairs with ground truth, maybe with the folder `sintel_frame_0010` of
-            `official_distance` beside them; None leaves them out.
-        network: name of the network's folder within that of the run.
-    """
-    folder = Path(folder)
-    step = flow_step(load_flow_network(folder / network))
-    judged = TeacherPairs.load(folder / JUDGED_TEACHER_NAME)
-    figures = {"held_out_faces_px": teacher_distance(step, judged)}
-    if middlebury:
-        figures["middlebury"] = middlebury_errors(step, middlebury)
-        sintel = Path(middlebury) / "sintel_frame_0010"
-        if sintel.is_dir():
-            figures["official_pwcnet_px"] = official_distance(step, sintel)
-    return figures
-
-
 def fit_final(recipe, folder, imagenet_path):
     """Fit the head to all videos, write the classifier into `classifier/`, and return it."""
     prepared, classifier, features = clip_feature_sets(recipe, folder, imagenet_path)
@@ -333,8 +245,3 @@ def fit_final(recipe, folder, imagenet_path):
     target.mkdir(exist_ok=True)
     classifier.save_weights(target / "classifier.weights.h5")
     return classifier
-
-
-def write_figures(figures, recipe, path):
-    """Write figures and the settings they belong to as JSON."""
-    write_json(Path(path), {"recipe": settings_dict(recipe), "figures": figures})

@@ -40,7 +40,7 @@ def has_stored_flow(prepared, folder):
 
 
 def stored_flow(folder):
-    """Return what reads a video's flow, of the pairs that were computed: a change of a `FlowVariant`.
+    """Return what reads the flow of the pairs that were computed: a change of a `FlowVariant` of these.
 
     Args:
         folder: that `write_stored_flow` wrote to.

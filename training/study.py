@@ -10,6 +10,7 @@ from flowtell.training._spread import evenly_spread
 from flowtell.training.comparison import gain
 from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
 from flowtell.training.flow_variants import (
+    ClipVariant,
     FlowVariant,
     compressed_again,
     dis_of,
@@ -36,17 +37,17 @@ _SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 5
 _FACES_PX = (96, 64)
 _CLIPS = (1, 2, 4, 8)
+_SHORT_CLIPS_PAIRS = (4, 2)
 # Side that the original method enlarges or shrinks its flow images to.
 _ORIGINAL_INPUT_PX = 120
-# What every factor is changed from: an image of flow alone, whatever that flow is made of.
-_PLAIN_IMAGE = "uv"
-_OTHER_IMAGES = ("colour_wheel", "uv_residual")
+_IMAGES = ("uv", "uv_residual", "colour_wheel")
 # Of H.264: what a messenger makes of a video, and what is hardly looked at any more.
 _CRFS = (30, 40)
+_HALF_CLIPS = "faces judged, first half of each clip"
 
 
 def study(recipe, folder, imagenet_path, flow):
-    """Measure the recipe's settings with a flow image `uv`, and each change of one of them.
+    """Measure the recipe's settings, and each change of one of them.
 
     What costs least comes first.
 
@@ -61,19 +62,18 @@ def study(recipe, folder, imagenet_path, flow):
         the unchanged settings first.
     """
     folder = Path(folder)
-    recipe = replace(recipe, classifier=replace(recipe.classifier, encoding=_PLAIN_IMAGE))
     prepared = PreparedSet.open(folder / JUDGED_NAME)
     videos, own = prepared.videos, None
     features = StudyFeatures(recipe.classifier, prepared, folder, imagenet_path)
     parts = (
         _of_the_head(recipe, features),
         _of_evidence(recipe, features, flow),
+        _of_images(recipe, features),
         _with_pseudo_fakes(recipe, features, flow),
-        _of_flow(recipe, features),
-        _of_residual(recipe, features),
         _of_crops(recipe, features),
         _of_an_lstm(recipe, features),
         _of_other_networks(recipe, features),
+        _of_short_clips(recipe, features),
         _of_choice(recipe, features),
     )
     for factor, setting, logits in chain(*parts):
@@ -88,35 +88,48 @@ def study(recipe, folder, imagenet_path, flow):
         }
 
 
-def _around(penalty):
-    return tuple(factor * penalty for factor in (0.1, 1, 10))
-
-
 def _of_the_head(recipe, features):
     """Yield (factor, setting, position to logits of its clips) of what needs no other flow image."""
     cache, videos = features.own_cache(), features.prepared.videos
     own = features.own
 
-    def judged(of_clips, penalties=recipe.penalties):
-        return held_out_logits(of_clips, videos, penalties)[0]
+    def judged(of_clips):
+        return held_out_logits(of_clips, videos, (recipe.penalty,))[0]
 
     yield "flow image", recipe.classifier.encoding, judged(own)
-    centred = held_out_logits(own, videos, recipe.penalties, centred=True)[0]
+    centred = held_out_logits(own, videos, (recipe.penalty,), centred=True)[0]
     yield "head", "people brought to one place", centred
     yield "head", "halves of the face apart", judged(features.halves_apart)
     yield "head", "mean over the map", judged(features.pooled)
     yield "VGG16's blocks", "5", judged(features.five_blocks)
-    yield "VGG16's input", f"{_ORIGINAL_INPUT_PX} px", judged(features.of_input(_ORIGINAL_INPUT_PX))
     for count in (1, 2):
         pairs = evenly_spread(cache(0).shape[1], count)
         yield "pairs of a clip", str(count), judged(features.of(cache, pairs=pairs))
-    for pairs in (4, 2, 1):
-        length = f"T = {pairs * recipe.classifier.pair_stride}"
-        yield "clips of the same pairs", length, judged(features.of_shorter_clips(pairs))
-    for count in (1, 2):
+    for count in _fewer_clips(recipe):
         some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
         yield "clips of a file", str(count), judged(some)
-    yield "penalty", "chosen without the judged", judged(own, _around(recipe.penalties[0]))
+
+
+def _fewer_clips(recipe):
+    return [count for count in _CLIPS if count < recipe.judged_clips]
+
+
+def _of_images(recipe, features):
+    """Yield the same for other flow images, and other flow."""
+    own = recipe.classifier.encoding
+
+    def judged(of_clips):
+        return held_out_logits(of_clips, features.prepared.videos, (recipe.penalty,))[0]
+
+    for encoding in _IMAGES:
+        if encoding != own:
+            yield "flow image", encoding, judged(features.of_image(encoding))
+    yield "range of u and v", "four times", judged(features.other_range)
+    steady = features.shown("without_surround", without_surround)
+    yield "camera motion", "subtracted", judged(features.of(steady))
+    yield "VGG16's input", f"{_ORIGINAL_INPUT_PX} px", judged(features.of_input(_ORIGINAL_INPUT_PX))
+    dis = features.cache("dis", FlowVariant(features.prepared, "dis", dis_of))
+    yield "flow source", "OpenCV DIS", judged(features.of(dis))
 
 
 def _of_evidence(recipe, features, flow):
@@ -125,70 +138,35 @@ def _of_evidence(recipe, features, flow):
     own = features.own
 
     def judged(of_clips):
-        return held_out_logits(own, prepared.videos, recipe.penalties, judged=of_clips)[0]
+        return held_out_logits(own, prepared.videos, (recipe.penalty,), judged=of_clips)[0]
 
-    for count in (1, 2):
-        pairs = count * prepared.pairs_per_clip
-        yield "judged by", f"{pairs} pairs", judged({p: of_fewer_pairs(f, count) for p, f in own.items()})
-    changes = [("as filmed", "first-half", first_half)]
-    changes += [(f"{px} px", f"face-{px}", smaller_faces(flow, px, margin)) for px in _FACES_PX]
-    for setting, name, change in changes:
-        yield "faces judged, first half of each clip", setting, judged(features.of_all_pairs(name, change))
-    for crf in _CRFS:
-        of_crops = features.of_all_pairs(f"crf-{crf}", compressed_again(flow, crf))
-        yield "faces judged, first half of each clip", f"compressed, CRF {crf}", judged(of_crops)
-
-
-def _of_flow(recipe, features):
-    """Yield the same for other flow images."""
-
-    def judged(of_clips):
-        return held_out_logits(of_clips, features.prepared.videos, recipe.penalties)[0]
-
-    yield "range of uv", "8 px", judged(features.other_range)
-    for factor, setting, change in (
-        ("camera motion", "subtracted", without_surround),
-        ("flow source", "OpenCV DIS", dis_of),
-    ):
-        yield factor, setting, judged(features.of(features.changed(change)))
-    for encoding in _OTHER_IMAGES:
-        yield "flow image", encoding, judged(features.of_image(encoding))
-
-
-def _of_residual(recipe, features):
-    """Yield the same for heads that see what flow does not explain, given fewer clips, too."""
-    videos, own = features.prepared.videos, features.of_image("uv_residual")
-    factor = "uv_residual"
-
-    def judged(of_clips, penalties=recipe.penalties, **options):
-        return held_out_logits(of_clips, videos, penalties, **options)[0]
-
-    around = _around(recipe.penalties[0])
-    yield f"{factor}, penalty", "chosen without the judged", judged(own, around)
-    yield f"{factor}, head", "people brought to one place", judged(own, centred=True)
-    for count in _CLIPS:
-        some = {p: of_fewer_pairs(f, count) for p, f in own.items()}
+    for count in _fewer_clips(recipe):
         setting = "1 clip" if count == 1 else f"{count} clips"
-        yield f"{factor}, judged by", setting, judged(own, judged=some)
-        yield f"{factor}, clips of a file", setting, judged(some)
-    both, _ = held_out_choices({"uv": features.own, factor: own}, videos, around)
-    yield "flow image, penalty", "chosen without the judged", both
+        yield "judged by", setting, judged({p: of_fewer_pairs(f, count) for p, f in own.items()})
+    changes = {f"{px} px": smaller_faces(px, margin) for px in _FACES_PX}
+    changes |= {f"compressed, CRF {crf}": compressed_again(crf) for crf in _CRFS}
+    half = FlowVariant(prepared, "first-half", first_half, slice(prepared.pairs_per_clip // 2))
+    yield _HALF_CLIPS, "as filmed", judged(features.of_all_pairs(half))
+    for setting, change in changes.items():
+        variant = ClipVariant(prepared, setting.replace(", ", "-").replace(" ", "-"), flow, change)
+        yield _HALF_CLIPS, setting, judged(features.of_all_pairs(variant))
 
 
 def _of_crops(recipe, features):
     """Yield the same for the videos cut otherwise: those that gave a clip, where `recut` has run."""
-    size = features.prepared.index["settings"]["crop_size"]
+    size = features.prepared.crop_size
     for cut in RECUTS:
         if not (features.folder / cut.name / INDEX_NAME).is_file():
             continue
         other = PreparedSet.open(features.folder / cut.name)
         of_other = StudyFeatures(recipe.classifier, other, features.folder, features.imagenet)
-        same_px = FlowVariant(other, "same_px", in_px_of(size))
-        of_crops = of_other.of(of_other.cache(f"{cut.name}-{recipe.classifier.input_size}", same_px))
+        same_px = ("same_px", in_px_of(size, other.crop_size))
+        name = f"{cut.name}-{recipe.classifier.input_size}"
+        of_crops = of_other.of(of_other.cache(name, shown=same_px))
         there = [features.prepared.numbers.index(number) for number in other.numbers]
         own = {k: features.own[p] for k, p in enumerate(there)}
         for factor, learned in (("crops", of_crops), ("crops judged, not learned from", own)):
-            logits, _ = held_out_logits(learned, other.videos, recipe.penalties, judged=of_crops)
+            logits, _ = held_out_logits(learned, other.videos, (recipe.penalty,), judged=of_crops)
             yield factor, cut.label, {there[k]: of_clips for k, of_clips in logits.items()}
 
 
@@ -197,7 +175,7 @@ def _of_an_lstm(recipe, features):
     chosen = recipe.classifier
     fit = replace(chosen.fit, steps=recipe.lstm_steps, batch_size=16, learning_rate=3e-4, clip_norm=1.0)
     settings = ClipLSTMSettings(**vars(chosen) | {"fit": fit})
-    cache = features.cache_folder(features.own_name)
+    cache = features.own_folder
     yield "over time", "LSTM", held_out_lstm_logits(settings, features.prepared, cache, features.imagenet)
 
 
@@ -206,22 +184,37 @@ def _of_other_networks(recipe, features):
     prepared = features.prepared
     for name, label in ((RAFT_NAME, "RAFT"), (FULL_NAME, "PWC-Net of full size")):
         if has_stored_flow(prepared, features.folder / name):
-            change = stored_flow(features.folder / name)
-            of_other = features.of_all_pairs(f"{name}-{recipe.classifier.input_size}", change)
-            yield "flow source", label, held_out_logits(of_other, prepared.videos, recipe.penalties)[0]
+            change, judged = (
+                stored_flow(features.folder / name),
+                slice(None, None, recipe.classifier.pair_stride),
+            )
+            variant = FlowVariant(prepared, f"{name}-{recipe.classifier.input_size}", change, judged)
+            of_other = features.of_all_pairs(variant)
+            yield "flow source", label, held_out_logits(of_other, prepared.videos, (recipe.penalty,))[0]
+
+
+def _of_short_clips(recipe, features):
+    """Yield the same for clips cut again into shorter ones: so many more of them that a fit takes long."""
+    for pairs in _SHORT_CLIPS_PAIRS:
+        of_clips = features.of_shorter_clips(pairs)
+        length = f"T = {pairs * recipe.classifier.pair_stride}"
+        logits, _ = held_out_logits(of_clips, features.prepared.videos, (recipe.penalty,))
+        yield "clips of the same pairs", length, logits
 
 
 def _of_choice(recipe, features):
     """Yield the same for heads whose setting was chosen anew for each person, from those measured here."""
+    videos = features.prepared.videos
+    yield "penalty", "chosen without the judged", held_out_logits(features.own, videos, recipe.penalties)[0]
     settings = {
         "default": features.own,
         "halves of the face apart": features.halves_apart,
         "mean over the map": features.pooled,
         "5 blocks": features.five_blocks,
-        "8 px": features.other_range,
-        **{encoding: features.of_image(encoding) for encoding in _OTHER_IMAGES},
+        "four times the range": features.other_range,
+        **{image: features.of_image(image) for image in _IMAGES if image != recipe.classifier.encoding},
     }
-    logits, _ = held_out_choices(settings, features.prepared.videos, _around(recipe.penalties[0]))
+    logits, _ = held_out_choices(settings, videos, recipe.penalties)
     yield "flow image, range, blocks, head, penalty", "chosen without the judged", logits
 
 
@@ -240,14 +233,13 @@ def _with_pseudo_fakes(recipe, features, flow):
         return np.concatenate([by_number[n] for n in numbers]), labels
 
     own = features.own
-    added = held_out_logits(own, videos, recipe.penalties, more=examples)[0]
+    added = held_out_logits(own, videos, (recipe.penalty,), more=examples)[0]
     yield "pseudo-fakes", "added to the videos", added
-    for penalty in recipe.penalties:
-        alone = {}
-        for _, train, left_out in people_left_out(videos):
-            head = fit_linear_head(*examples(train), penalty)
-            alone |= {p: head(own[p]) for p in left_out}
-        yield "pseudo-fakes", "instead of manipulated videos", alone
+    alone = {}
+    for _, train, left_out in people_left_out(videos):
+        head = fit_linear_head(*examples(train), recipe.penalty)
+        alone |= {p: head(own[p]) for p in left_out}
+    yield "pseudo-fakes", "instead of manipulated videos", alone
 
 
 def learning_curve(recipe, features, videos, seed=0):
@@ -274,7 +266,7 @@ def learning_curve(recipe, features, videos, seed=0):
             def some(train, share=share, rng=rng):
                 return _some_people(train, groups, labels, share, rng)
 
-            logits, _ = held_out_logits(features, videos, recipe.penalties[:1], keep=some)
+            logits, _ = held_out_logits(features, videos, (recipe.penalty,), keep=some)
             scores = np.asarray([np.mean(logits[p]) for p in range(len(videos))])
             pairs.append((auc(scores, labels), auc(scores[kept], labels[kept])))
         aucs, without = zip(*pairs, strict=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from flowtell.training.feature_cache import FeatureCache
-from flowtell.training.flow_variants import FlowVariant, a_quarter
+from flowtell.training.flow_variants import a_quarter
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.linear_judge import clip_features
 
@@ -29,12 +29,24 @@ class StudyFeatures:
         """Return a `FlowClassifier` of the chosen settings but for some."""
         return new_classifier(replace(self.chosen, **changes), self.imagenet)
 
-    def cache(self, name, source=None, **changes):
-        """Return the `FeatureCache` of a source of flow, the set's own unless told otherwise."""
+    def cache(self, name, source=None, shown=None, **changes):
+        """Return the `FeatureCache` of a variant, of the set itself unless told otherwise.
+
+        Args:
+            name: of the variant; that of the flow image goes before it.
+            source: the variant.
+            shown: see `FeatureCache`.
+            changes: of the chosen settings.
+        """
         settings = replace(self.chosen, **changes)
         source, classifier = source or self.prepared, self.classifier(**changes)
         return FeatureCache(
-            self.cache_folder(name), source, classifier, settings.encoding, settings.pair_stride
+            self.cache_folder(f"{settings.encoding}-{name}"),
+            source,
+            classifier,
+            settings.encoding,
+            settings.pair_stride,
+            shown,
         )
 
     def cache_folder(self, name):
@@ -59,12 +71,12 @@ class StudyFeatures:
 
     def own_cache(self):
         """Return the cache that the recipe itself uses."""
-        return self.cache(self.own_name)
+        return self.cache(str(self.chosen.input_size))
 
     @property
-    def own_name(self):
-        """Name of the features that the recipe itself uses."""
-        return f"{self.chosen.encoding}-{self.chosen.input_size}"
+    def own_folder(self):
+        """Where these features lie."""
+        return self.cache_folder(f"{self.chosen.encoding}-{self.chosen.input_size}")
 
     @cached_property
     def own(self):
@@ -89,25 +101,24 @@ class StudyFeatures:
 
     @cached_property
     def other_range(self):
-        """The same of `uv` at four times its range."""
-        return self.of(self.changed(a_quarter))
+        """The same with u and v shown at four times their range."""
+        return self.of(self.shown("a_quarter", a_quarter))
 
     def of_image(self, encoding):
         """Return the same of another flow image, which several factors look at."""
         if encoding not in self._of_images:
-            cache = self.cache(f"{encoding}-{self.chosen.input_size}", encoding=encoding)
+            cache = self.cache(str(self.chosen.input_size), encoding=encoding)
             self._of_images[encoding] = self.of(cache)
         return self._of_images[encoding]
 
     def of_input(self, size_px):
         """Return the same of flow images that were resized to another side."""
-        name = f"{self.chosen.encoding}-{size_px}"
-        return self.of(self.cache(name, input_size=size_px), input_size=size_px)
+        return self.of(self.cache(str(size_px), input_size=size_px), input_size=size_px)
 
-    def of_all_pairs(self, name, change):
-        """Return features of another flow of the set, all pairs of it; see `FlowVariant`."""
-        return self.of(self.cache(name, FlowVariant(self.prepared, name, change), pair_stride=1))
+    def of_all_pairs(self, variant):
+        """Return features of a variant of the set, all pairs of it."""
+        return self.of(self.cache(variant.name, variant, pair_stride=1))
 
-    def changed(self, change):
-        """Return the cache of the set with another flow; see `FlowVariant`."""
-        return self.cache(change.__name__, FlowVariant(self.prepared, change.__name__, change))
+    def shown(self, name, change):
+        """Return the cache of the set with its flow shown in another way; see `FeatureCache`."""
+        return self.cache(name, shown=(name, change))

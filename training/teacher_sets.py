@@ -23,7 +23,7 @@ FULL_TEACHER_NAME = "teacher-full.npz"
 _SHARE_APART = 0.33
 
 
-def write_teacher_sets(recipe, prepared, folder):
+def write_teacher_sets(recipe, prepared, folder, progress=None):
     """Write the teacher's flow on pairs of the stored clips; what is there is not computed again.
 
     Pairs of the last fold's people go to `teacher-test.npz`, all others to `teacher-train.npz`. A third of
@@ -33,31 +33,46 @@ def write_teacher_sets(recipe, prepared, folder):
         recipe: a `Recipe`.
         prepared: the `PreparedSet` of the run.
         folder: of the run.
+        progress: from the name and the pairs of each file to what is called with (pairs done, a note) in it.
 
     Raises:
         ImportError: as `write_teacher_pairs`.
     """
-    folder = Path(folder)
-    if all((folder / name).exists() for name in (TEACHER_NAME, JUDGED_TEACHER_NAME)):
-        return
-    rng = np.random.default_rng(0)
-    pairs = {True: [], False: []}
-    for stored, test in _videos(recipe, prepared):
-        pairs[test] += _drawn(stored, recipe.judged_pairs if test else recipe.teacher_pairs, rng)
-    for test, name in ((True, JUDGED_TEACHER_NAME), (False, TEACHER_NAME)):
-        if pairs[test]:
-            write_teacher_pairs(np.stack(pairs[test]), folder / name)
+    paths = [Path(folder) / name for name in (JUDGED_TEACHER_NAME, TEACHER_NAME)]
+    if not all(path.exists() for path in paths):
+        for pairs, path in zip(_drawn_sets(recipe, prepared), paths, strict=True):
+            _write_missing(pairs, path, progress)
 
 
-def write_full_teacher(recipe, prepared, folder):
-    """Write more pairs of those who are learned from, `teacher-full.npz`; else as `write_teacher_sets`."""
-    path = Path(folder) / FULL_TEACHER_NAME
-    if path.exists():
+def write_full_teacher(recipe, prepared, folder, progress=None):
+    """Write `teacher-test.npz`, and more pairs of all others, `teacher-full.npz`.
+
+    All else as `write_teacher_sets`, whose pairs to learn from are not needed beside these.
+    """
+    judged, full = (Path(folder) / name for name in (JUDGED_TEACHER_NAME, FULL_TEACHER_NAME))
+    if not judged.exists():
+        _write_missing(_drawn_sets(recipe, prepared)[0], judged, progress)
+    if full.exists():
         return
     rng = np.random.default_rng(1)
     learned = [stored for stored, test in _videos(recipe, prepared) if not test]
     pairs = [pair for stored in learned for pair in _drawn(stored, recipe.full_teacher_pairs, rng)]
-    write_teacher_pairs(np.stack(pairs), path)
+    _write_missing(pairs, full, progress)
+
+
+def _drawn_sets(recipe, prepared):
+    """Return (pairs to measure by, pairs to learn from); drawn in turn from one generator."""
+    rng = np.random.default_rng(0)
+    judged, learned = [], []
+    for stored, test in _videos(recipe, prepared):
+        pairs, count = (judged, recipe.judged_pairs) if test else (learned, recipe.teacher_pairs)
+        pairs += _drawn(stored, count, rng)
+    return judged, learned
+
+
+def _write_missing(pairs, path, progress):
+    if pairs and not path.exists():
+        write_teacher_pairs(np.stack(pairs), path, progress and progress(path.stem, len(pairs)))
 
 
 def _videos(recipe, prepared):

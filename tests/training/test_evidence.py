@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 
 from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
-from flowtell.training.flow_source import FlowSource
 
 MARGIN = 1.3
 
@@ -23,29 +22,20 @@ def test_the_first_half_is_that_of_each_clip(made_set):
 
 
 def test_a_smaller_face_has_lost_what_is_finer_than_its_pixels(made_set):
-    prepared, seen = made_set.prepared, []
-
-    def flow(clip):
-        seen.append(clip)
-        return np.zeros((len(clip) - 1, 1, 1, 2), np.float32)
-
-    source = FlowSource("none", "0" * 64, flow)
+    prepared = made_set.prepared
     side_px = prepared.crop_size // 4
-    assert (
-        smaller_faces(source, side_px / MARGIN, MARGIN)(prepared, 0).shape[1] == prepared.pairs_per_clip // 2
-    )
-    whole = prepared.clips(0)[0, 0]
+    got = smaller_faces(side_px / MARGIN, MARGIN)(prepared, 0)
+    assert got.shape[1] == prepared.pairs_per_clip // 2 + 1
+    whole, seen = prepared.clips(0)[0, 0], got[0, 0]
     small = cv2.resize(whole, (side_px, side_px), interpolation=cv2.INTER_AREA)
-    again = cv2.resize(seen[0][0], (side_px, side_px), interpolation=cv2.INTER_AREA)
-    fine = [np.abs(np.diff(image.astype(int), axis=1)).mean() for image in (whole, seen[0][0])]
+    again = cv2.resize(seen, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    fine = [np.abs(np.diff(image.astype(int), axis=1)).mean() for image in (whole, seen)]
     assert fine[1] < 0.8 * fine[0]
-    assert np.abs(again.astype(int) - small).mean() < 0.2 * np.abs(whole.astype(int) - seen[0][0]).max()
+    assert np.abs(again.astype(int) - small).mean() < 0.2 * np.abs(whole.astype(int) - seen).max()
 
 
 def test_a_face_that_is_smaller_already_stays_as_it_is(made_set):
-    prepared, seen = made_set.prepared, []
-    source = FlowSource("none", "0" * 64, lambda clip: seen.append(clip) or np.zeros((1, 1, 1, 2)))
+    prepared = made_set.prepared
     largest = max(clip["box"][2] for clip in prepared.entry(0)["clips"])
-    smaller_faces(source, largest, MARGIN)(prepared, 0)
     half = prepared.pairs_per_clip // 2 + 1
-    assert np.array_equal(np.stack(seen), prepared.clips(0)[:, :half])
+    assert np.array_equal(smaller_faces(largest, MARGIN)(prepared, 0), prepared.clips(0)[:, :half])

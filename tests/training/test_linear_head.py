@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from flowtell.training.labels import LabelledVideo
-from flowtell.training.linear_head import LinearHead, fit_linear_head, set_linear_head
+from flowtell.training.linear_head import (
+    LinearHead,
+    fit_linear_head,
+    fit_linear_heads,
+    set_linear_head,
+)
 from flowtell.training.linear_judge import (
     choose_penalty,
     clip_features,
@@ -36,6 +41,16 @@ def test_a_head_is_the_minimum_of_its_loss(width):
         assert loss(LinearHead(head.weights + nudge, head.bias), x, y, 0.01) > least
     assert loss(LinearHead(head.weights, head.bias + 1e-3), x, y, 0.01) > least
     assert loss(LinearHead(head.weights, head.bias - 1e-3), x, y, 0.01) > least
+
+
+def test_several_heads_are_what_each_is_alone():
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(12, 40)), np.arange(12) % 2
+    together = fit_linear_heads(x, y, (0.1, 10.0))
+    for penalty, head in zip((0.1, 10.0), together, strict=True):
+        alone = fit_linear_head(x, y, penalty)
+        assert head.weights == pytest.approx(alone.weights, rel=1e-6)
+        assert head.bias == pytest.approx(alone.bias, rel=1e-6)
 
 
 def test_an_example_of_twice_the_importance_counts_as_two():
@@ -115,6 +130,27 @@ def test_a_penalty_is_chosen_by_the_positions_given_alone():
     assert choose_penalty(broken, videos, inside, (1e-3, 10.0)) == first
 
 
+@pytest.mark.parametrize(("told_by", "best"), [(0.0, 10.0), (3.0, 1e-3)])
+def test_the_penalty_chosen_is_larger_where_there_is_less_to_learn(told_by, best):
+    rng = np.random.default_rng(7)
+    videos = videos_of(8)
+    features = {p: told_by * v.label + rng.normal(size=(2, 5)) for p, v in enumerate(videos)}
+    assert choose_penalty(features, videos, range(16), (1e-3, 10.0)) == best
+
+
+def test_a_penalty_cannot_be_chosen_where_one_person_holds_a_class():
+    real, fake = videos_of(1)
+    videos = [
+        real,
+        fake,
+        *(LabelledVideo(f"{n}.mp4", 0, frozenset([f"other {n}"]), "real") for n in range(3)),
+    ]
+    features = {p: np.full((1, 2), float(p)) for p in range(5)}
+    assert choose_penalty(features, videos, range(5), (0.1,)) == 0.1
+    with pytest.raises(ValueError, match="at least one real and one fake"):
+        choose_penalty(features, videos, range(5), (0.1, 1.0))
+
+
 def test_a_setting_is_chosen_by_the_people_who_are_not_judged():
     """One setting tells fakes from originals; the other does so for one person alone, and loudly."""
     rng = np.random.default_rng(5)
@@ -135,7 +171,7 @@ def test_a_setting_is_chosen_by_the_people_who_are_not_judged():
 
 def test_of_equal_settings_the_first_is_chosen():
     videos = videos_of(4)
-    features = {p: np.full((1, 3), float(v.label)) for p, v in enumerate(videos)}
+    features = {p: np.ones((1, 3)) for p in range(len(videos))}
     chosen = held_out_choices({"first": features, "second": features}, videos, (1e-3, 1e-1))[1]
     assert set(chosen.values()) == {("first", 1e-1)}
 

@@ -15,6 +15,7 @@ from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import feature_step, frozen_features, mirrored_motion
 from flowtell.training.flow_source import open_flow_source
 from flowtell.training.flow_variants import (
+    ClipVariant,
     FlowVariant,
     a_quarter,
     compressed_again,
@@ -22,6 +23,7 @@ from flowtell.training.flow_variants import (
     without_surround,
 )
 from flowtell.training.judge_task import new_classifier
+from flowtell.training.labels import identity_groups
 from flowtell.training.models import FlowImage, seen_motion
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.recipe import (
@@ -31,9 +33,9 @@ from flowtell.training.recipe import (
     RAFT_NAME,
     Recipe,
     compute_full_flow,
-    cross_validate,
     fit_final,
 )
+from flowtell.training.recipe_figures import cross_validate
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 from flowtell.training.settings import ClassifierSettings, FitSettings
 from flowtell.training.stored_flow import stored_flow
@@ -57,12 +59,15 @@ def run(made_set, tmp_path):
     return tmp_path
 
 
-def test_each_person_is_judged_by_a_head_that_never_saw_them(run, dev_data):
+def test_each_person_is_judged_by_a_head_that_never_saw_them(made_set, run, dev_data):
     recipe = replace(Recipe(), classifier=LINEAR, aside=())
     imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
     figures = cross_validate(recipe, run, imagenet)
     assert figures["files"] == 12
     assert figures["auc"]["value"] > 0.9
+    assert len(figures["penalties"]) == len(set(identity_groups(made_set.prepared.videos)))
+    assert set(figures["penalties"]) <= set(recipe.penalties)
+    assert figures["with_final_penalty"]["penalty"] in recipe.penalties
     # Features were computed once and serve every fit.
     assert len(list((run / "features-uv-32").glob("*.npy"))) == 12
     classifier = fit_final(recipe, run, imagenet)
@@ -93,28 +98,16 @@ def test_fewer_clips_are_those_of_the_set_and_prepare_goes_on_from_them(made_set
     assert settings["clips_per_file"] == 1
 
 
-def test_another_flow_has_features_of_its_own(made_set, tmp_path):
-    variant = FlowVariant(made_set.prepared, "coarse", a_quarter)
-    assert variant.sha256() != made_set.prepared.sha256()
-    assert (variant.flow(0) == made_set.prepared.flow(0) / 4).all()
-    steady = without_surround(made_set.prepared, 1)
-    moved = FlowVariant(made_set.prepared, "x", lambda s, p: without_surround(_Pushed(s), p))
-    # A camera that moves as a whole changes nothing.
-    assert moved.flow(1) == pytest.approx(steady, abs=2e-2)
-
-
-class _Pushed:
-    def __init__(self, prepared):
-        self._prepared = prepared
-
-    def flow(self, position):
-        return self._prepared.flow(position) + np.float16([3, -2])
+def test_a_camera_that_moves_as_a_whole_changes_nothing(made_set):
+    flow = made_set.prepared.flow(1)
+    steady = without_surround(flow)
+    assert steady.shape == flow.shape
+    assert without_surround(flow + np.float16([3, -2])) == pytest.approx(steady, abs=2e-2)
 
 
 def test_flow_of_crops_of_another_size_is_told_in_px_of_the_usual_one(made_set):
-    side = made_set.prepared.index["settings"]["crop_size"]
-    twice = in_px_of(2 * side)(made_set.prepared, 0)
-    assert (twice == 2 * made_set.prepared.flow(0)).all()
+    flow = made_set.prepared.flow(0)
+    assert (in_px_of(2 * made_set.prepared.crop_size, made_set.prepared.crop_size)(flow) == 2 * flow).all()
 
 
 def test_the_harder_crops_are_compressed_the_further_their_flow_is_off(made_set):
@@ -122,10 +115,43 @@ def test_the_harder_crops_are_compressed_the_further_their_flow_is_off(made_set)
     plain = np.stack([flow.flow(clip[:3]) for clip in made_set.prepared.clips(1)])
     off = {}
     for crf in (1, 45):
-        again = compressed_again(flow, crf)(made_set.prepared, 1)
+        variant = ClipVariant(made_set.prepared, f"crf-{crf}", flow, compressed_again(crf))
+        again = variant.flow(1)
         assert again.shape == plain.shape
         off[crf] = np.abs(again.astype(np.float32) - plain).mean()
+        firsts, seconds = variant.frame_pairs(1)
+        crops = compressed_again(crf)(made_set.prepared, 1)
+        assert (firsts == crops[:, :-1]).all()
+        assert (seconds == crops[:, 1:]).all()
     assert 0 < off[1] < off[45]
+
+
+def test_what_is_shown_otherwise_keeps_its_residual_and_every_variant_its_frames(made_set, tmp_path):
+    prepared, classifier = made_set.prepared, new_classifier(replace(SMALL, width=16))
+
+    def motion(source, stride, shown=None):
+        folder = tmp_path / f"{getattr(source, 'name', 'own')}-{stride}-{shown and shown[0]}"
+        return FeatureCache(folder, source, classifier, "uv_residual", stride, shown)._motion(2)
+
+    own = motion(prepared, 1)
+    quarter = motion(prepared, 1, ("a_quarter", a_quarter))
+    assert (quarter[..., :2] == own[..., :2] / 4).all()
+    assert (quarter[..., 2] == own[..., 2]).all()
+    assert np.abs(own[..., 2]).max() > 1
+    for pairs in (slice(None, None, 2), slice(2)):
+        some = FlowVariant(prepared, f"{pairs}", lambda s, p, of=pairs: s.flow(p)[:, of], pairs)
+        assert (motion(some, 1) == own[:, pairs]).all()
+
+
+def test_features_of_one_variant_are_not_taken_for_those_of_another(made_set):
+    source = open_flow_source(made_set.network)
+    other = replace(source, sha256="0" * 64)
+    names = {
+        made_set.prepared.sha256(),
+        FlowVariant(made_set.prepared, "x", a_quarter).sha256(),
+        *(ClipVariant(made_set.prepared, "x", s, compressed_again(1)).sha256() for s in (source, other)),
+    }
+    assert len(names) == 4
 
 
 def test_stored_flow_is_of_the_video_it_was_stored_for(made_set, tmp_path):
@@ -135,7 +161,8 @@ def test_stored_flow_is_of_the_video_it_was_stored_for(made_set, tmp_path):
 
 
 def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_data):
-    recipe = replace(Recipe(), classifier=LINEAR, aside=(), lstm_steps=20)
+    seen = replace(LINEAR, encoding="uv_residual")
+    recipe = replace(Recipe(), classifier=seen, aside=(), lstm_steps=20, penalties=(6e-5, 6e-4))
     imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
     for name in ("crops-192", "crops-128"):
         shutil.copytree(made_set.prepared.folder, run / name)
@@ -166,10 +193,19 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
 
 def test_whoever_flow_is_measured_by_is_in_no_set_to_learn_from(made_set, run, monkeypatch):
     # RAFT is not installed where tests run: what it would be shown is all that matters here.
-    monkeypatch.setattr(teacher_sets, "write_teacher_pairs", lambda pairs, path: np.savez(path, frames=pairs))
+    monkeypatch.setattr(
+        teacher_sets, "write_teacher_pairs", lambda pairs, path, bar: np.savez(path, frames=pairs)
+    )
     recipe = replace(Recipe(), teacher_pairs=2, full_teacher_pairs=3, judged_pairs=4)
+    alone = run / "alone"
+    alone.mkdir()
+    teacher_sets.write_full_teacher(recipe, made_set.prepared, alone)
+    assert sorted(path.name for path in alone.iterdir()) == ["teacher-full.npz", "teacher-test.npz"]
     teacher_sets.write_teacher_sets(recipe, made_set.prepared, run)
+    written = (run / "teacher-test.npz").stat().st_mtime_ns
     teacher_sets.write_full_teacher(recipe, made_set.prepared, run)
+    assert (run / "teacher-test.npz").stat().st_mtime_ns == written
+    assert file_sha256(run / "teacher-test.npz") == file_sha256(alone / "teacher-test.npz")
     shown = {name: np.load(run / f"teacher-{name}.npz")["frames"] for name in ("train", "test", "full")}
     frames = {name: {frame.tobytes() for pair in pairs for frame in pair} for name, pairs in shown.items()}
     assert not frames["test"] & (frames["train"] | frames["full"])
