@@ -5,7 +5,8 @@
 Checks: `soak` (300 files: memory at rest after the first 20 and five times more), `crowd` (memory with 8
 faces in 3840x2160), `threads` (16 threads on one detector), `batch` (a file alone, twice, and among others),
 `streams` (frames pushed one at a time against the file), `faces` (two faces that cross; real videos cut
-together). Each adds its figures to the result, and says whether it holds.
+together). The heap is set as that of `flowtell detect` is. Each adds its figures to the result, and says
+whether it holds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 import flowtell
 from flowtell import samples
 from flowtell._frames import open_frames
+from flowtell._heap import keep_little_free
 from flowtell.benchmarks._arguments import new_file
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import FRAMES_PER_S, cross, crowd, cut_together, write_scene
@@ -233,6 +235,8 @@ def main(argv=None):
     videos = [samples.natural_path(), samples.swapped_path()]
     if args.videos:
         videos = sorted(args.videos.rglob("*.mp4"))
+    # as `flowtell detect` has it
+    keep_little_free()
     kept = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {}
     with flowtell.Detector.open(args.bundle, provider="cpu") as detector:
         for name in args.check:

@@ -1,6 +1,6 @@
 """Prints what `flowtell.benchmarks.engine` measured as a table in Markdown.
 
-    python -m flowtell.benchmarks.engine_table benchmarks/results/engine-xeon-amx-2-cores.json
+    python -m flowtell.benchmarks.engine_table benchmarks/results/engine-zen4-2-cores.json
 
 The shares are of the files that every contender judged whole.
 """

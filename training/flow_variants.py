@@ -1,7 +1,7 @@
 """A prepared set as it would be otherwise: other flow, other crops, or the same flow shown in another way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,25 +25,38 @@ _SURROUND_SHARE = 0.15
 
 
 @dataclass(frozen=True)
-class FlowVariant:
-    """A prepared set whose flow is another: what `FeatureCache` asks of a set.
+class _Variant:
+    """What is the same in both.
 
     Attributes:
         prepared: the `PreparedSet`.
         name: of the variant.
-        change: from (set, position) to flow `[N, n, S/4, S/4, 2]` in px of a crop.
-        pairs: the pairs of a clip that this is of.
     """
 
     prepared: PreparedSet
     name: str
-    change: object
-    pairs: slice = field(default_factory=partial(slice, None))
 
     @property
     def numbers(self):
         """As the set's."""
         return self.prepared.numbers
+
+    def sha256(self):
+        """Return what tells these features from those of the set."""
+        return f"{self.prepared.sha256()}-{self.name}"
+
+
+@dataclass(frozen=True)
+class FlowVariant(_Variant):
+    """A prepared set whose flow is another: what `FeatureCache` asks of a set.
+
+    Attributes:
+        change: from (set, position) to flow `[N, n, S/4, S/4, 2]` in px of a crop.
+        pairs: the pairs of a clip that this is of.
+    """
+
+    change: Callable
+    pairs: slice = field(default_factory=lambda: slice(None))
 
     def flow(self, position):
         """Return the flow of a video's clips."""
@@ -54,31 +67,18 @@ class FlowVariant:
         firsts, seconds = self.prepared.frame_pairs(position)
         return firsts[:, self.pairs], seconds[:, self.pairs]
 
-    def sha256(self):
-        """Return what tells these features from those of the set."""
-        return f"{self.prepared.sha256()}-{self.name}"
-
 
 @dataclass(frozen=True)
-class ClipVariant:
+class ClipVariant(_Variant):
     """A prepared set whose crops are others, with their flow; else as `FlowVariant`.
 
     Attributes:
-        prepared: the `PreparedSet`.
-        name: of the variant.
         source: the `FlowSource` of their flow.
         change: from (set, position) to crops uint8 `[N, n + 1, S, S, 3]`.
     """
 
-    prepared: PreparedSet
-    name: str
     source: FlowSource
-    change: object
-
-    @property
-    def numbers(self):
-        """As the set's."""
-        return self.prepared.numbers
+    change: Callable
 
     def flow(self, position):
         """Return the flow of a video's clips."""
@@ -91,7 +91,7 @@ class ClipVariant:
 
     def sha256(self):
         """Return what tells these features from those of the set, and of other flow."""
-        return f"{self.prepared.sha256()}-{self.name}-{self.source.sha256}"
+        return f"{super().sha256()}-{self.source.sha256}"
 
 
 def without_surround(flow):

@@ -1,6 +1,7 @@
 """One factor at a time: what each choice of the default detector is worth, on the same files and folds."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -90,15 +91,10 @@ def study(recipe, folder, imagenet_path, flow):
 
 def _of_the_head(recipe, features):
     """Yield (factor, setting, position to logits of its clips) of what needs no other flow image."""
-    cache, videos = features.own_cache(), features.prepared.videos
-    own = features.own
-
-    def judged(of_clips):
-        return held_out_logits(of_clips, videos, (recipe.penalty,))[0]
-
+    cache, own = features.own_cache(), features.own
+    judged = partial(_held_out, recipe, features)
     yield "flow image", recipe.classifier.encoding, judged(own)
-    centred = held_out_logits(own, videos, (recipe.penalty,), centred=True)[0]
-    yield "head", "people brought to one place", centred
+    yield "head", "people brought to one place", judged(own, centred=True)
     yield "head", "halves of the face apart", judged(features.halves_apart)
     yield "head", "mean over the map", judged(features.pooled)
     yield "VGG16's blocks", "5", judged(features.five_blocks)
@@ -110,6 +106,11 @@ def _of_the_head(recipe, features):
         yield "clips of a file", str(count), judged(some)
 
 
+def _held_out(recipe, features, learned, **changes):
+    """Return position to the logits of its clips, by heads with the recipe's ridge; see `held_out_logits`."""
+    return held_out_logits(learned, features.prepared.videos, (recipe.penalty,), **changes)[0]
+
+
 def _fewer_clips(recipe):
     return [count for count in _CLIPS if count < recipe.judged_clips]
 
@@ -117,10 +118,7 @@ def _fewer_clips(recipe):
 def _of_images(recipe, features):
     """Yield the same for other flow images, and other flow."""
     own = recipe.classifier.encoding
-
-    def judged(of_clips):
-        return held_out_logits(of_clips, features.prepared.videos, (recipe.penalty,))[0]
-
+    judged = partial(_held_out, recipe, features)
     for encoding in _IMAGES:
         if encoding != own:
             yield "flow image", encoding, judged(features.of_image(encoding))
@@ -138,7 +136,7 @@ def _of_evidence(recipe, features, flow):
     own = features.own
 
     def judged(of_clips):
-        return held_out_logits(own, prepared.videos, (recipe.penalty,), judged=of_clips)[0]
+        return _held_out(recipe, features, own, judged=of_clips)
 
     for count in _fewer_clips(recipe):
         setting = "1 clip" if count == 1 else f"{count} clips"
@@ -184,21 +182,17 @@ def _of_other_networks(recipe, features):
     prepared = features.prepared
     for name, label in ((RAFT_NAME, "RAFT"), (FULL_NAME, "PWC-Net of full size")):
         if has_stored_flow(prepared, features.folder / name):
-            change, judged = (
-                stored_flow(features.folder / name),
-                slice(None, None, recipe.classifier.pair_stride),
-            )
-            variant = FlowVariant(prepared, f"{name}-{recipe.classifier.input_size}", change, judged)
-            of_other = features.of_all_pairs(variant)
-            yield "flow source", label, held_out_logits(of_other, prepared.videos, (recipe.penalty,))[0]
+            change = stored_flow(features.folder / name)
+            pairs = slice(None, None, recipe.classifier.pair_stride)
+            variant = FlowVariant(prepared, f"{name}-{recipe.classifier.input_size}", change, pairs)
+            yield "flow source", label, _held_out(recipe, features, features.of_all_pairs(variant))
 
 
 def _of_short_clips(recipe, features):
     """Yield the same for clips cut again into shorter ones: so many more of them that a fit takes long."""
     for pairs in _SHORT_CLIPS_PAIRS:
-        of_clips = features.of_shorter_clips(pairs)
         length = f"T = {pairs * recipe.classifier.pair_stride}"
-        logits, _ = held_out_logits(of_clips, features.prepared.videos, (recipe.penalty,))
+        logits = _held_out(recipe, features, features.of_shorter_clips(pairs))
         yield "clips of the same pairs", length, logits
 
 
@@ -233,8 +227,7 @@ def _with_pseudo_fakes(recipe, features, flow):
         return np.concatenate([by_number[n] for n in numbers]), labels
 
     own = features.own
-    added = held_out_logits(own, videos, (recipe.penalty,), more=examples)[0]
-    yield "pseudo-fakes", "added to the videos", added
+    yield "pseudo-fakes", "added to the videos", _held_out(recipe, features, own, more=examples)
     alone = {}
     for _, train, left_out in people_left_out(videos):
         head = fit_linear_head(*examples(train), recipe.penalty)

@@ -13,6 +13,7 @@ from ._cli_text import printable
 from ._detector import Detector
 from ._effort import Effort
 from ._errors import InputError
+from ._heap import keep_little_free
 from ._manifest import PRECISIONS
 from ._profile import Profile
 from ._providers import PROVIDER_NAMES
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> int:
     effort = effort_from_words(arguments)
     with _named("--timeout"):
         require_timeout(arguments.timeout)
+    keep_little_free()
     detector = Detector.open(
         arguments.bundle,
         provider=arguments.provider,

@@ -178,7 +178,8 @@ class Detector:
             InputError: from within `progress` of a run of its own.
         """
         self._cores.require_none_held()
-        self._finalizer()
+        with process_heap.run():
+            self._finalizer()
 
     def detect(
         self,

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-__all__ = ["HeapTrimmer", "process_heap"]
+from ._shared_arena import shared_arena
+
+__all__ = ["HeapTrimmer", "keep_little_free", "process_heap"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""As mallopt(3) numbers them."""
+
+_SETTINGS = {"GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
 
 
 class HeapTrimmer:
@@ -19,9 +28,13 @@ class HeapTrimmer:
     keeps most of that, some 200 MB after a few files of 1080p.
     """
 
-    def __init__(self, pause_s: float) -> None:
-        """Do so at most every `pause_s` seconds while anything runs: whoever allocates next pays for it."""
+    def __init__(self, pause_s: float, release: Callable[[], None] | None = None) -> None:
+        """Do so at most every `pause_s` seconds while anything runs: whoever allocates next pays for it.
+
+        `release` is called before, when no run goes on: what it frees goes back, too.
+        """
         self._pause_s = pause_s
+        self._release = release
         self._trim = _trim_of_library()
         self._lock = threading.Lock()
         self._due_s = 0.0
@@ -40,30 +53,62 @@ class HeapTrimmer:
             self._running.discard(token)
             self._give_back()
 
+    def begin_anew(self) -> None:
+        """Forget the parent's runs and who is at it, in a fork."""
+        self._lock = threading.Lock()
+        self._running.clear()
+        self._is_asked = False
+
     def _give_back(self) -> None:
         # whoever comes second need not wait, nor a fork of a process that was at it: who is at it looks again
         self._is_asked = True
-        while self._is_asked and self._trim is not None and self._lock.acquire(blocking=False):
+        while self._is_asked and self._lock.acquire(blocking=False):
             try:
                 self._is_asked = False
-                if not self._running or time.monotonic() >= self._due_s:
+                is_at_rest = not self._running
+                if is_at_rest and self._release is not None:
+                    self._release()
+                if self._trim is not None and (is_at_rest or time.monotonic() >= self._due_s):
                     self._trim(0)
                     self._due_s = time.monotonic() + self._pause_s
             finally:
                 self._lock.release()
 
 
+def keep_little_free() -> None:
+    """Have glibc give back what is freed at the end of a heap, for a process that is all flowtell's.
+
+    Left to itself it raises two thresholds with every large block that is freed, from which on blocks are
+    mapped and ends of heaps go back; small things that stay then lie among what is gone. Where the
+    environment sets either, or any of glibc's tunables, all is left as it is.
+    """
+    set_option = _function_of_library("mallopt")
+    if set_option is None or _SETTINGS & os.environ.keys():
+        return
+    # 1 MB: less than a frame. 32 MB: as high as it goes, as mapping each frame anew would cost more
+    if set_option(_M_MMAP_THRESHOLD, 1 << 25):
+        set_option(_M_TRIM_THRESHOLD, 1 << 20)
+
+
 def _trim_of_library() -> Callable[[int], int] | None:
     """Return glibc's malloc_trim(3); None where the C library has none."""
-    if sys.platform != "linux":
-        return None
-    try:
-        trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    except OSError:
-        # an interpreter that is linked statically
-        return None
+    trim: Callable[[int], int] | None = _function_of_library("malloc_trim")
     return trim
 
 
-process_heap = HeapTrimmer(pause_s=1)
+def _function_of_library(name: str) -> Any:
+    """Return a function of glibc's allocator; None where the C library has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except OSError:
+        # an interpreter that is linked statically
+        return None
+
+
+process_heap = HeapTrimmer(1, shared_arena.empty)
 """What is taken anew after a file costs some 0.1 s of a core, a tenth of it at most."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=process_heap.begin_anew)

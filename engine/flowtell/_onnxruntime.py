@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from ._cpu_features import has_vnni
 from ._errors import ProviderError
 from ._runner import RunningCall
+from ._shared_arena import shared_arena
 
-__all__ = ["OnnxRuntimeRunner", "forbid_saturation", "load_onnxruntime", "why_not_built_with"]
+__all__ = ["CPU_PROVIDER", "OnnxRuntimeRunner", "forbid_saturation", "load_onnxruntime", "why_not_built_with"]
+
+CPU_PROVIDER = "CPUExecutionProvider"
+"""As ONNX Runtime names its own."""
 
 _INSTALL = "install one with: pip install 'flowtell[cpu]'"
 _ORT_WARNING = 2
@@ -89,6 +93,8 @@ class OnnxRuntimeRunner:
         # left to itself it takes bytes that begin as its own format for that, which no loader looked into
         settings.add_session_config_entry("session.load_model_format", "ONNX")
         forbid_saturation(settings)
+        if provider == CPU_PROVIDER:
+            shared_arena.share(ort, settings)
         try:
             # left to itself, a session whose provider fails goes on on the CPU, now or in the middle of a run
             self._session = ort.InferenceSession(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ._onnxruntime import OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
+from ._onnxruntime import CPU_PROVIDER, OnnxRuntimeRunner, load_onnxruntime, why_not_built_with
 from ._runner import GraphRunner, GraphSource
 
 __all__ = ["NAME", "open_graph", "version", "why_not"]
 
-NAME = "CPUExecutionProvider"
+NAME = CPU_PROVIDER
 
 
 def why_not() -> str | None:

@@ -33,6 +33,13 @@ def run(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+def test_detect_sets_the_heap_of_its_process(capsys, monkeypatch, motion_bundle):
+    asked = []
+    monkeypatch.setattr("flowtell._cli_detect.keep_little_free", lambda: asked.append(True))
+    assert run(capsys, "detect", NATURAL, "--bundle", str(motion_bundle), "--clips", "1")[0] == 0
+    assert asked == [True]
+
+
 def test_detect_prints_a_line_a_file_and_the_licence(capsys, motion_bundle):
     code, out, err = run(capsys, "detect", NATURAL, SWAPPED, "--bundle", str(motion_bundle), "--clips", "2")
     assert code == 0

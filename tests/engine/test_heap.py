@@ -95,6 +95,21 @@ def test_it_pauses_while_anything_runs_and_not_at_the_end():
     assert len(seen) == 3
 
 
+def test_what_it_has_released_is_released_before_and_only_at_rest():
+    events: list[str] = []
+    trimmer = HeapTrimmer(pause_s=0, release=lambda: events.append("release"))
+    trimmer._trim = lambda _: events.append("trim") or 1
+    with trimmer.run():
+        with trimmer.run():
+            pass
+        assert events == ["trim"]
+    assert events == ["trim", "release", "trim"]
+    trimmer._trim = None
+    with trimmer.run():
+        pass
+    assert events == ["trim", "release", "trim", "release"]
+
+
 def test_it_does_not_pause_longer_than_asked():
     trimmer = HeapTrimmer(pause_s=0)
     seen = trims_of(trimmer)
@@ -112,3 +127,35 @@ def test_a_run_that_fails_gives_back_too():
         with pytest.raises(KeyError), trimmer.run():
             raise KeyError
     assert len(seen) == 2
+
+
+FREED_AT_THE_END = """
+    from flowtell._heap import keep_little_free
+    if sys.argv[1] == "little":
+        keep_little_free()
+    # what is freed raises glibc's own thresholds
+    for size_mb in (8, 16, 31):
+        np.ones(size_mb << 20, np.uint8)
+    before = resident_mb()
+    # larger than the holes that there are
+    blocks = [np.ones(120_000, np.uint8) for _ in range(500)]
+    del blocks
+    print(resident_mb() - before)
+"""
+SETTINGS = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+
+
+def test_a_command_has_what_it_frees_go_back(monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    (much,), (little,) = (printed_by(FREED_AT_THE_END, word) for word in ("much", "little"))
+    assert float(much) > 30
+    assert float(little) < 10
+
+
+def test_what_the_environment_says_of_the_heap_is_left(monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
+    (much,) = printed_by(FREED_AT_THE_END, "little")
+    assert float(much) > 30
