@@ -1,10 +1,20 @@
-"""What Linux says about processes, for tests that start and lose some."""
+"""What Linux says about processes, for tests that start and lose some, or need one of their own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
+
+_RESIDENT = """
+import os, sys
+import flowtell.samples
+
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+"""
 
 
 def children_of(parent: int) -> list[int]:
@@ -50,3 +60,11 @@ def run_on_a_full_disk(arguments: list[str], *, largest_file_bytes: int) -> subp
         capture_output=True,
         text=True,
     )
+
+
+def printed_by(code: str, *arguments: str, setup: str = "") -> list[str]:
+    """Run code in a process of its own, which knows `resident_mb()`; return the words that it prints."""
+    script = _RESIDENT + textwrap.dedent(setup) + textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()

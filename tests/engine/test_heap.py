@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
+from processes import printed_by
 
 from flowtell._heap import HeapTrimmer, _trim_of_library
 
 pytestmark = pytest.mark.skipif(_trim_of_library() is None, reason="this C library has no malloc_trim")
 
-SETUP = """
-    import os
-    import sys
+FRAGMENT = """
     import numpy as np
-    import flowtell.samples
     from flowtell._heap import HeapTrimmer
-
-    def resident_mb():
-        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     kept = []
 
@@ -32,18 +25,11 @@ SETUP = """
 
     fragment()
 """
-
-
-def printed_by(code: str, *arguments: str) -> list[str]:
-    """Run code after SETUP in a process of its own, whose heap nobody else touches."""
-    script = textwrap.dedent(SETUP) + textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+fragmented = partial(printed_by, setup=FRAGMENT)
 
 
 def test_what_lies_free_between_what_stays_goes_back():
-    before, after = map(float, printed_by("""
+    before, after = map(float, fragmented("""
         print(resident_mb())
         with HeapTrimmer(10).run():
             pass
@@ -53,7 +39,7 @@ def test_what_lies_free_between_what_stays_goes_back():
 
 
 def test_it_goes_back_after_a_file_however_soon_it_ends(tiny_bundle: Path):
-    first, after_first, second, after_second = map(float, printed_by("""
+    first, after_first, second, after_second = map(float, fragmented("""
         with flowtell.Detector.open(sys.argv[1]) as detector:
             for _ in range(2):
                 print(resident_mb())
@@ -148,7 +134,7 @@ SETTINGS = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"
 def test_a_command_has_what_it_frees_go_back(monkeypatch):
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    (much,), (little,) = (printed_by(FREED_AT_THE_END, word) for word in ("much", "little"))
+    (much,), (little,) = (fragmented(FREED_AT_THE_END, word) for word in ("much", "little"))
     assert float(much) > 30
     assert float(little) < 10
 
@@ -157,5 +143,5 @@ def test_what_the_environment_says_of_the_heap_is_left(monkeypatch):
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
-    (much,) = printed_by(FREED_AT_THE_END, "little")
+    (much,) = fragmented(FREED_AT_THE_END, "little")
     assert float(much) > 30

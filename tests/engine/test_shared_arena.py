@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import onnx
 import pytest
+from processes import printed_by
 
 from flowtell import _shared_arena
 from flowtell._shared_arena import SharedArena
-
-SETUP = """
-    import os
-    import sys
-    import flowtell.samples
-
-    def resident_mb():
-        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-"""
-
-
-def printed_by(code: str, *arguments: str) -> list[str]:
-    """Run code after SETUP in a process of its own, whose arena nobody else has made."""
-    script = textwrap.dedent(SETUP) + textwrap.dedent(code)
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
 
 
 def test_the_graph_that_is_run_to_empty_it_is_an_identity():
