@@ -72,7 +72,7 @@ def test_a_feature_that_never_fires_weighs_nothing_and_one_class_is_refused():
 
 
 def test_a_classifier_gives_the_logit_of_the_head_it_was_given():
-    # logits of random kernels reach thousands with some seeds, and float32 has seven digits
+    # with some seeds logits reach thousands, of which float32 cannot tell a thousandth
     keras.utils.set_random_seed(0)
     classifier = build_classifier(ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4))
     assert len(classifier.blocks) == 4
@@ -83,10 +83,10 @@ def test_a_classifier_gives_the_logit_of_the_head_it_was_given():
     frozen = np.asarray(classifier.frozen_features(images))
     assert frozen.shape == (6, 2, 2, 32)
     logits = np.asarray(classifier(images))
-    assert logits == pytest.approx(frozen.reshape(6, -1) @ head.weights + 0.25, rel=1e-5, abs=1e-3)
+    assert logits == pytest.approx(frozen.reshape(6, -1) @ head.weights + 0.25, abs=1e-3)
     # A clip's logit is the mean of its pairs', as the detector has it without a temporal head.
     features = clip_features(classifier, frozen.reshape(2, 3, 2, 2, 32), mirror=False)
-    assert head(features) == pytest.approx(logits.reshape(2, 3).mean(axis=1), rel=1e-5, abs=1e-3)
+    assert head(features) == pytest.approx(logits.reshape(2, 3).mean(axis=1), abs=1e-3)
     with pytest.raises(ValueError, match="does not fit a classifier"):
         set_linear_head(classifier, LinearHead(head.weights[:32], 0.0))
 
