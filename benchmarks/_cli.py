@@ -10,7 +10,7 @@ from pathlib import Path
 
 import flowtell
 from flowtell._cli_quiet import hush_tensorflow
-from flowtell.benchmarks._arguments import new_file, positive
+from flowtell.benchmarks._arguments import new_file, positive, seed
 from flowtell.benchmarks.percentiles import queries_needed
 from flowtell.benchmarks.prices import cost_of_video
 from flowtell.benchmarks.scenarios import SCENARIOS, Load, run_round
@@ -243,12 +243,26 @@ def _report(words):
         parser.error(f"--out must end in .html or .png, and {args.out} does not")
     from flowtell.benchmarks.pages import html_page, picture
 
-    reports = {path.stem: _read_report(path) for path in args.results}
+    named = zip(_names(args.results), args.results, strict=True)
+    reports = {name: _read_report(path) for name, path in named}
     png = picture(reports)
     with whole_file(args.out) as scratch:
         scratch.write_bytes(png if args.out.suffix == ".png" else html_page(reports, png).encode("utf-8"))
     print(f"wrote {args.out}")
     return EXIT_DONE
+
+
+def _names(paths):
+    """Return what to call each result: by its file, and by its folder, too, where two files are alike."""
+    stems = [path.stem for path in paths]
+    names = [
+        stem if stems.count(stem) == 1 else path.with_suffix("").as_posix()
+        for stem, path in zip(stems, paths, strict=True)
+    ]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise flowtell.InputError(f"{twice} was named twice: name each result once")
+    return names
 
 
 def _read_report(path):
@@ -325,5 +339,5 @@ def _parser():
         metavar="P",
         help="of an hour of this machine, in any currency: says what an hour of video costs",
     )
-    add("--seed", type=int, default=0, help="of the choice of clips and of the arrivals (default: 0)")
+    add("--seed", type=seed, default=0, help="of the choice of clips and of the arrivals (default: 0)")
     return parser

@@ -7,13 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import flowtell
+from flowtell._manifest import PRECISIONS
+from flowtell._providers import PROVIDER_NAMES
 from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.probe import Probes
 from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, Point, grid_of
 from flowtell.benchmarks.statistics import quantile
 from flowtell.benchmarks.tuner import Limits, race, tune
-from flowtell.training.run_folder import whole_file, write_json
+from flowtell.training.run_folder import file_sha256, whole_file, write_json
 
 __all__ = ["sweep_main", "tune_main"]
 
@@ -91,7 +93,11 @@ def sweep_main(words):
 
     bundle = _bundle(args.bundle)
     profile = args.profile and flowtell.Profile.read(args.profile)
-    store = Store(args.store, bundle.sha256)
+    if profile:
+        profile.require_for(bundle.sha256)
+    shown = [file_sha256(_readable(video)) for video in _videos(args)]
+    by = {"videos_sha256": shown, "clips": args.clips, "duration_s": args.duration}
+    store = Store(args.store, bundle.sha256, by)
     with tempfile.TemporaryDirectory() as folder:
         grid, samples = _prepared(args, bundle, Path(folder))
 
@@ -127,8 +133,21 @@ def _parser(name, description, duration_s):
     )
     add = parser.add_argument
     add("bundle", nargs="?", metavar="BUNDLE", help="folder of a bundle (default: the packaged one)")
-    add("--providers", nargs="+", metavar="P", help="default: all that can be used here")
-    add("--precisions", nargs="+", metavar="Q", help="default: all that the bundle has")
+    providers = PROVIDER_NAMES[1:]
+    add(
+        "--providers",
+        nargs="+",
+        choices=providers,
+        metavar="P",
+        help=f"of {', '.join(providers)} (default: all that can be used here)",
+    )
+    add(
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        metavar="Q",
+        help=f"of {', '.join(PRECISIONS)} (default: all that the bundle has)",
+    )
     add("--threads", nargs="+", type=positive(int), metavar="N", help="default: 1, half the cores, all")
     add(
         "--clips-per-call",
@@ -154,9 +173,22 @@ def _bundle(folder):
     return flowtell.Bundle.open(folder or flowtell.default_bundle_path())
 
 
+def _videos(args):
+    from flowtell import samples as packaged
+
+    return args.video or [packaged.natural_path(), packaged.swapped_path()]
+
+
+def _readable(video):
+    try:
+        with Path(video).open("rb"):
+            return video
+    except OSError as error:
+        raise flowtell.InputError(f"the video '{video}' cannot be read: {error.strerror}") from error
+
+
 def _prepared(args, bundle, folder):
     """Return the grid that was asked for, and the samples of each T in it."""
-    from flowtell import samples as packaged
     from flowtell.benchmarks.detector_system import sample_clips
     from flowtell.benchmarks.sweep import write_samples
 
@@ -169,11 +201,13 @@ def _prepared(args, bundle, folder):
             if (values := getattr(args, name))
         },
     )
+    if not grid.ways():
+        ways = f"{' or '.join(grid.providers)} computes in {' or '.join(grid.precisions)}"
+        raise flowtell.InputError(f"nothing of {ways}: name others with --providers and --precisions")
     oracle = flowtell.Detector.open(bundle, provider="cpu")
-    videos = args.video or [packaged.natural_path(), packaged.swapped_path()]
     samples = {}
     for pairs in grid.pairs:
-        clips = sample_clips(oracle, videos, args.clips, pairs)
+        clips = sample_clips(oracle, _videos(args), args.clips, pairs)
         samples[pairs] = folder / f"{pairs}.npz"
         write_samples(oracle, clips, samples[pairs])
     oracle.close()
@@ -208,7 +242,14 @@ def _line(point, measured, broken):
 
 def _race_lines(chosen, raced):
     """Return what a race of the profile's point and others came to."""
-    rates = {point: [each.pairs_per_s for each in measured] for point, measured in raced.items()}
+    failed = {point: why for point, measured in raced.items() if (why := _failure_of(measured))}
+    if chosen in failed:
+        return [f"the profile's {chosen} does not run here: {failed[chosen]}"]
+    rates = {
+        point: [each.pairs_per_s for each in measured]
+        for point, measured in raced.items()
+        if point not in failed
+    }
     medians = {point: quantile(values, 0.5) for point, values in rates.items()}
     best = max(medians, key=medians.get)
     lines = [
@@ -222,6 +263,10 @@ def _race_lines(chosen, raced):
         *lines,
         f"the profile's {chosen} reaches {share:.0%} of the best, which itself varied by {noise:.0%}",
     ]
+
+
+def _failure_of(measured):
+    return next((each.failed for each in measured if each.pairs_per_s is None), None)
 
 
 def _tell(words):

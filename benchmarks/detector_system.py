@@ -22,15 +22,22 @@ def sample_clips(detector, videos, clips_per_video, pairs):
         pairs: T of a sample; longer clips are cut, shorter ones left out.
 
     Raises:
-        flowtell.InputError: where no video has a face clip of that length.
+        flowtell.InputError: where no video has a face clip of that length, or no clip of this bundle can.
         flowtell.DecodeError: where a video cannot be read to its end.
     """
-    clips = [
-        clip.frames[: pairs + 1]
-        for video in videos
-        for clip in flowtell.iter_face_clips(video, detector.bundle, max_clips=clips_per_video)
-        if len(clip.frames) > pairs
-    ]
+    most = detector.bundle.manifest.pairs_per_clip
+    if pairs > most:
+        raise flowtell.InputError(f"clips of this bundle have {most} pairs at most, and none has {pairs}")
+    clips = []
+    for video in videos:
+        try:
+            clips += [
+                clip.frames[: pairs + 1]
+                for clip in flowtell.iter_face_clips(video, detector.bundle, max_clips=clips_per_video)
+                if len(clip.frames) > pairs
+            ]
+        except flowtell.DecodeError as error:
+            raise flowtell.DecodeError(error.state, f"'{video}': {error}") from error
     if not clips:
         raise flowtell.InputError(
             f"no face clip of {pairs} pairs in {', '.join(map(str, videos))}: name videos with a face in them"

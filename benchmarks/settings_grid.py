@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
+from flowtell import InputError
 from flowtell._providers import computes_in
 
 __all__ = ["CLIPS_PER_CALL", "Grid", "Point", "grid_of"]
@@ -63,10 +64,15 @@ def grid_of(bundle, pairs=None):
     Args:
         bundle: a `flowtell.Bundle`.
         pairs: T of the clips; None for the bundle's own.
+
+    Raises:
+        flowtell.InputError: where the bundle has no detector.
     """
     from flowtell._detector import usable_cores
     from flowtell._providers import usable_providers
 
+    if "detector" not in bundle.manifest.graphs:
+        raise InputError(f"the bundle '{bundle.manifest.name}' has no detector whose speed could be measured")
     cores = usable_cores()
     threads = tuple(sorted({1, max(1, cores // 2), cores}))
     return Grid(

@@ -11,13 +11,13 @@ from dataclasses import asdict
 import numpy as np
 
 import flowtell
-from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.machine import machine_context, processor_of
 from flowtell.benchmarks.probe import Measured, probe
 from flowtell.benchmarks.settings_grid import Point
 
 __all__ = ["Store", "sweep", "write_samples"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write_samples(detector, clips, path):
@@ -37,25 +37,37 @@ def write_samples(detector, clips, path):
 class Store:
     """The file that a sweep writes: what is measured of one bundle on one machine."""
 
-    def __init__(self, path, bundle_sha256):
+    def __init__(self, path, bundle_sha256, measured_by):
         """Open a store, or begin one.
 
+        Args:
+            path: of the file.
+            bundle_sha256: of the bundle that is swept.
+            measured_by: JSON's own objects that say how: what each point is shown, and for how long.
+
         Raises:
-            flowtell.InputError: where the file is no store, or one of another bundle or processor.
+            flowtell.InputError: where the file cannot be read or written, is no store, or one of another
+                bundle, processor or way to measure. It is then as it was.
         """
         self.path = path
         self.head = {
             "schema": SCHEMA,
             "kind": "flowtell sweep",
             "bundle_sha256": bundle_sha256,
+            "measured_by": measured_by,
             "machine": machine_context(),
         }
         self.measured = {}
-        if path.exists():
-            self._read()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(self.head)
+        try:
+            if path.exists():
+                self._read()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._append(self.head)
+        except OSError as error:
+            raise flowtell.InputError(
+                f"the store '{path}' cannot be read and written: {error.strerror or error}"
+            ) from error
 
     def add(self, point, measured):
         """Keep what was measured of a point; it is on the disk when this returns."""
@@ -69,15 +81,12 @@ class Store:
             os.fsync(file.fileno())
 
     def _read(self):
-        text = self.path.read_text(encoding="utf-8")
-        lines = text.split("\n")
-        if lines[-1]:
-            # its writer was killed in the middle of this line
-            self.path.write_text(text[: len(text) - len(lines[-1])], encoding="utf-8")
         try:
-            head, *rest = (json.loads(line) for line in lines[:-1])
-            same = [head[key] == self.head[key] for key in ("schema", "kind", "bundle_sha256")]
-            same.append(head["machine"]["cpu"] == self.head["machine"]["cpu"])
+            text = self.path.read_text(encoding="utf-8")
+            *lines, unfinished = text.split("\n")
+            head, *rest = (json.loads(line) for line in lines)
+            same = [head[key] == self.head[key] for key in ("schema", "kind", "bundle_sha256", "measured_by")]
+            same.append(processor_of(head["machine"]) == processor_of(self.head["machine"]))
             for line in rest:
                 figures = line["measured"]
                 if figures["rounds"] is not None:
@@ -87,8 +96,12 @@ class Store:
             raise flowtell.InputError(f"'{self.path}' is no store of a sweep: {error}") from error
         if not all(same):
             raise flowtell.InputError(
-                f"'{self.path}' holds a sweep of another bundle or processor: name a new file"
+                f"'{self.path}' holds a sweep of another bundle or processor, or one that was measured "
+                "otherwise (videos, clips, duration): name a new file"
             )
+        if unfinished:
+            # its writer was killed in the middle of this line
+            self.path.write_text(text[: len(text) - len(unfinished)], encoding="utf-8")
 
 
 def sweep(bundle_folder, points, samples, store, duration_s, progress=lambda point, done, count: None):

@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[name for name in PRECISIONS if computes_in("tensorrt", name)],
         nargs="+",
         default=[],
-        help="only these of the bundle's (default: all that it has)",
+        help="only these of the bundle's (default: all of them that it has)",
     )
     parser.add_argument(
         "--compute-capability",

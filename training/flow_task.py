@@ -149,7 +149,6 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
     if judged is not None:
         claimed["judged"] = file_sha256(judged)
     task = FlowTask(settings, load_textures(videos), pairs, network, judged_pairs)
-    folder.mkdir(parents=True, exist_ok=True)
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / FLOW_DESCRIPTION_NAME, {"flow": FLOW_PRESETS[settings.network].to_dict()})
     return result

@@ -53,7 +53,10 @@ def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Prov
     """
     named = os.environ.get(PROVIDER_VARIABLE) or "auto"
     if named != "auto":
-        return provider_called(named)
+        try:
+            return provider_called(named)
+        except ProviderError as error:
+            raise ProviderError(f"{PROVIDER_VARIABLE}: {error}") from error
     # the first is the CPU, but for what the CPU provider does not compute in
     first, *others = usable_providers(precision)
     if not others or "detector" not in bundle.manifest.graphs:

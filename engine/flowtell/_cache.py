@@ -23,12 +23,12 @@ def private_cache_folder() -> Path:
     `%LOCALAPPDATA%/flowtell` on Windows.
 
     Raises:
-        ProviderError: where it cannot be made, or others can write to it.
+        ProviderError: where it cannot be made, nobody knows where, or others can write to it.
     """
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = _base("LOCALAPPDATA", "AppData", "Local")
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = _base("XDG_CACHE_HOME", ".cache")
     return _private_folder(base / "flowtell", "cache")
 
 
@@ -38,8 +38,7 @@ def private_state_folder() -> Path:
     Raises:
         ProviderError: as `private_cache_folder`.
     """
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return _private_folder(base / "flowtell", "state")
+    return _private_folder(_base("XDG_STATE_HOME", ".local", "state") / "flowtell", "state")
 
 
 def private_subfolder(folder: Path, *names: str) -> Path:
@@ -53,6 +52,15 @@ def private_subfolder(folder: Path, *names: str) -> Path:
         if folder.is_symlink():
             raise ProviderError(f"the cache folder '{folder}' is a link: put a folder in its place")
     return folder
+
+
+def _base(variable: str, *below_home: str) -> Path:
+    if stated := os.environ.get(variable):
+        return Path(stated)
+    try:
+        return Path.home().joinpath(*below_home)
+    except RuntimeError as error:
+        raise ProviderError(f"this user has no home folder: set {variable} to one that is theirs") from error
 
 
 def _private_folder(folder: Path, word: str) -> Path:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from ._auto_provider import PROVIDER_VARIABLE
 from ._budget import MAX_CLIPS_LIMIT
 from ._cli_progress import ProgressBar
 from ._cli_text import printable
@@ -52,9 +53,8 @@ def main(argv: list[str]) -> int:
                 judged = judged and result.is_judged
     if not arguments.json:
         manifest = detector.bundle.manifest
-        print(
-            f"judged by the bundle '{manifest.name}' on {detector.provider}; its licence: {manifest.licence}"
-        )
+        name, licence = printable(manifest.name), printable(manifest.licence)
+        print(f"judged by the bundle '{name}' on {detector.provider}; its licence: {licence}")
     return 0 if judged else 1
 
 
@@ -112,7 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("video", nargs="+", metavar="VIDEO", help="video files")
     parser.add_argument("--bundle", metavar="DIR", help="folder of a bundle (default: the packaged one)")
     parser.add_argument(
-        "--provider", default="auto", metavar="P", help=f"what to run on: {', '.join(PROVIDER_NAMES)}"
+        "--provider",
+        default="auto",
+        metavar="P",
+        help=f"what to run on: {', '.join(PROVIDER_NAMES)} (default: auto, and where the variable "
+        f"{PROVIDER_VARIABLE} names one, that)",
     )
     parser.add_argument(
         "--precision",

@@ -6,11 +6,13 @@ import argparse
 import importlib
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from . import _provider_openvino
+from ._auto_provider import PROVIDER_VARIABLE
 from ._bundle import Bundle
 from ._detector import Detector, usable_cores
 from ._errors import FlowtellError
@@ -64,7 +66,10 @@ def examine() -> list[Finding]:
     ]
     for name in PROVIDER_NAMES:
         reason = why_not(name)
-        findings.append(Finding(f"provider {name}", reason is None, reason or "usable", name == "auto"))
+        detail = reason or "usable"
+        if name == "auto" and (named := os.environ.get(PROVIDER_VARIABLE)):
+            detail += f"; {PROVIDER_VARIABLE} says {named}"
+        findings.append(Finding(f"provider {name}", reason is None, detail, name == "auto"))
     findings.append(_bf16())
     findings.append(_try("default bundle", _default_bundle))
     return findings

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ._bundle import Bundle, default_bundle_path
+from ._cli_text import printable
 
 __all__ = ["main"]
 
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     bundle = Bundle.open(arguments.bundle)
     bundle.verify()
     facts = bundle_facts(bundle)
-    print(json.dumps(facts, allow_nan=False) if arguments.json else "\n".join(_lines(facts)))
+    print(json.dumps(facts, allow_nan=False) if arguments.json else "\n".join(map(printable, _lines(facts))))
     return 0
 
 

@@ -104,6 +104,35 @@ def test_a_picture_takes_results_of_every_kind(ran):
         assert picture(reports).startswith(b"\x89PNG")
 
 
+def test_results_of_one_name_are_told_apart_by_their_folders(ran, tmp_path):
+    paths = [tmp_path / name / "offline.json" for name in ("first", "second")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(ran[1].read_bytes())
+    done = bench("report", *paths, "--out", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "page.html").read_text()
+    assert all(path.with_suffix("").as_posix() in text for path in paths)
+    done = bench("report", paths[0], paths[0], "--out", tmp_path / "page.html")
+    assert done.returncode == 2
+    assert "was named twice" in done.stderr
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_measured(tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    for words, says in (
+        (("--out", tmp_path), "is a folder: name a file in it"),
+        (("--out", tmp_path / "none" / "a.json"), "there is no folder"),
+        (("--seed", "-1"), "invalid seed value: '-1'"),
+        (("--pairs", "20"), "clips of this bundle have 16 pairs at most, and none has 20"),
+        (("--video", broken), "broken.mp4': "),
+    ):
+        done = bench("--scenario", "offline", *words)
+        assert done.returncode == 2
+        assert says in done.stderr
+
+
 def test_a_page_of_another_kind_is_refused(ran, tmp_path):
     done = bench("report", ran[1], "--out", tmp_path / "page.pdf")
     assert done.returncode == 2

@@ -12,14 +12,17 @@ import pytest
 import flowtell
 from flowtell import samples
 from flowtell.__main__ import main
+from flowtell.benchmarks._cli_tune import _race_lines
 from flowtell.benchmarks.detector_system import sample_clips
 from flowtell.benchmarks.probe import Measured, Probe, Probes
-from flowtell.benchmarks.settings_grid import Grid, Point
+from flowtell.benchmarks.settings_grid import Grid, Point, grid_of
 from flowtell.benchmarks.sweep import Store, write_samples
 from flowtell.benchmarks.sweep_picture import unbeaten
 from flowtell.benchmarks.tuner import NEAR, TURNS, Limits, race, tune
 
 GRID = Grid(("cpu", "openvino"), ("fp32", "fp16", "int8"), (1, 2), (1, 2, 4, 8), (16,))
+
+MEASURED_BY = {"videos_sha256": ["c" * 64], "clips": 2, "duration_s": 1.0}
 
 
 class Machine:
@@ -167,24 +170,37 @@ def test_a_store_is_gone_on_with_and_a_line_cut_short_is_forgotten(tmp_path):
     path = tmp_path / "sweep.jsonl"
     points = GRID.points()[:2]
     measured = Machine(6).measure(points[0])
-    store = Store(path, "a" * 64)
+    store = Store(path, "a" * 64, MEASURED_BY)
     store.add(points[0], measured)
     store.add(points[1], measured)
     path.write_bytes(path.read_bytes()[:-20])
-    again = Store(path, "a" * 64)
+    again = Store(path, "a" * 64, MEASURED_BY)
     assert again.measured == {points[0]: measured}
     again.add(points[1], measured)
-    assert Store(path, "a" * 64).measured == {points[0]: measured, points[1]: measured}
+    assert Store(path, "a" * 64, MEASURED_BY).measured == {points[0]: measured, points[1]: measured}
 
 
 def test_a_store_of_another_bundle_is_refused(tmp_path):
     path = tmp_path / "sweep.jsonl"
-    Store(path, "a" * 64)
+    Store(path, "a" * 64, MEASURED_BY)
     with pytest.raises(flowtell.InputError, match="another bundle or processor"):
-        Store(path, "b" * 64)
-    path.write_text("no store\n")
+        Store(path, "b" * 64, MEASURED_BY)
+    with pytest.raises(flowtell.InputError, match="measured otherwise"):
+        Store(path, "a" * 64, MEASURED_BY | {"duration_s": 2.0})
+
+
+@pytest.mark.parametrize("text", ["no store\n", "no store", '{"schema": 2}\nhalf a line'])
+def test_what_is_no_store_is_refused_and_left_as_it_was(text, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
     with pytest.raises(flowtell.InputError, match="is no store of a sweep"):
-        Store(path, "a" * 64)
+        Store(path, "a" * 64, MEASURED_BY)
+    assert path.read_text() == text
+
+
+def test_a_folder_is_no_store(tmp_path):
+    with pytest.raises(flowtell.InputError, match="cannot be read and written"):
+        Store(tmp_path, "a" * 64, MEASURED_BY)
 
 
 def test_the_command_writes_a_profile_that_detect_takes(tiny_bundle, tmp_path, capsys):
@@ -207,6 +223,44 @@ def test_the_command_writes_a_profile_that_detect_takes(tiny_bundle, tmp_path, c
     said = capsys.readouterr().out
     assert said.count("in turn, 5 times: cpu fp32") in (3, 4)
     assert re.search(r"the profile's cpu fp32, .* reaches \d+% of the best", said)
+
+
+def test_a_profile_of_another_bundle_is_refused_before_the_sweep(tiny_bundle, tmp_path, capsys):
+    profile = tmp_path / "profile.json"
+    settings = {"bundle_sha256": "0" * 64, "provider": "cpu", "precision": "fp32"}
+    settings |= {"threads": 1, "clips_per_call": 1}
+    profile.write_text(json.dumps({"schema": 1, "kind": "flowtell profile", "settings": settings}))
+    store = tmp_path / "sweep.jsonl"
+    words = ["bench", "sweep", str(tiny_bundle), "--store", str(store), "--profile", str(profile)]
+    assert main(words) == 2
+    assert "made for another bundle" in capsys.readouterr().err
+    assert not store.exists()
+
+
+def test_a_profile_that_does_not_run_here_is_named_and_not_ranked():
+    point = Point("cpu", "fp32", 1, 1, 4)
+    fails = replace(Machine(7).measure(point), pairs_per_s=None, failed="the bundle has no fp16")
+    runs = Machine(7).measure(point)
+    chosen = replace(point, precision="fp16")
+    (said,) = _race_lines(chosen, {chosen: [fails, fails], point: [runs, runs]})
+    assert said == f"the profile's {chosen} does not run here: the bundle has no fp16"
+
+
+def test_ways_that_nothing_computes_are_refused(tiny_bundle, tmp_path, capsys):
+    words = ["bench", "tune", str(tiny_bundle), "--providers", "cpu", "--precisions", "bf16"]
+    assert main(words) == 2
+    assert "nothing of cpu computes in bf16" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["bench", "tune", str(tiny_bundle), "--providers", "opnvino"])
+    assert "invalid choice: 'opnvino'" in capsys.readouterr().err
+
+
+def test_a_bundle_without_a_detector_has_no_speed(tiny_bundle_copy):
+    bundle = flowtell.Bundle.open(tiny_bundle_copy)
+    graphs = {name: files for name, files in bundle.manifest.graphs.items() if name != "detector"}
+    without = replace(bundle, manifest=replace(bundle.manifest, graphs=graphs))
+    with pytest.raises(flowtell.InputError, match="has no detector"):
+        grid_of(without)
 
 
 def test_the_command_tunes_for_one_length_of_clips(tiny_bundle, capsys):

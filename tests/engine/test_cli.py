@@ -145,35 +145,6 @@ def test_a_command_whose_extra_is_missing_says_what_to_install(capsys, monkeypat
     assert err.endswith(f"pip install 'flowtell[{extras}]'\n")
 
 
-def test_info_shows_licence_graphs_data_and_thresholds(capsys, motion_bundle):
-    code, out, err = run(capsys, "info", str(motion_bundle))
-    assert (code, err) == (0, "")
-    for word in (
-        "Apache-2.0, for tests",
-        "detector.onnx",
-        "verified",
-        "more motion than stillness",
-        "trained on none",
-    ):
-        assert word in out
-    code, out, _ = run(capsys, "info", str(motion_bundle), "--json")
-    document = json.loads(out)
-    assert code == 0
-    assert out.count("\n") == 1
-    assert document["sha256"] == flowtell.Bundle.open(motion_bundle).sha256
-    manifest = json.loads((motion_bundle / "manifest.json").read_text())
-    assert {key: document[key] for key in manifest if key != "format"} == {
-        key: value for key, value in manifest.items() if key != "format"
-    }
-
-
-def test_info_refuses_an_altered_bundle(capsys, bundle_copy):
-    (bundle_copy / "crop.onnx").write_bytes(b"other")
-    code, _, err = run(capsys, "info", str(bundle_copy))
-    assert code == 2
-    assert "crop.onnx" in err
-
-
 def test_doctor_says_what_is_usable_and_why_not(capsys):
     code, out, err = run(capsys, "doctor", "--json")
     document = json.loads(out)

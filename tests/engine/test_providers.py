@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -25,6 +26,7 @@ from flowtell import (
 )
 from flowtell.__main__ import main
 from flowtell._cache import private_cache_folder
+from flowtell._cli_doctor import examine
 from flowtell._onnxruntime import OnnxRuntimeRunner
 from flowtell._providers import PROVIDER_NAMES, provider_called, why_not
 from flowtell._runner import GraphSource, RunningCall
@@ -208,7 +210,9 @@ def test_the_environment_says_what_auto_takes(tiny_bundle, openvino, own_cache, 
     monkeypatch.setenv("FLOWTELL_PROVIDER", "")
     assert Detector.open(tiny_bundle, threads=1).provider in ("CPUExecutionProvider", "OpenVINO CPU")
     monkeypatch.setenv("FLOWTELL_PROVIDER", "abacus")
-    with pytest.raises(ProviderError, match="there is no provider 'abacus'"):
+    details = {finding.name: finding.detail for finding in examine()}
+    assert details["provider auto"] == "usable; FLOWTELL_PROVIDER says abacus"
+    with pytest.raises(ProviderError, match="FLOWTELL_PROVIDER: there is no provider 'abacus'"):
         Detector.open(tiny_bundle)
     assert Detector.open(tiny_bundle, provider="cpu").provider == "CPUExecutionProvider"
 
@@ -231,6 +235,17 @@ def test_a_cache_that_others_can_write_to_is_not_used(own_cache):
     assert own_cache.stat().st_mode & 0o077 == 0
     own_cache.chmod(0o777)
     with pytest.raises(ProviderError, match="can be written to by others: make it yours alone"):
+        private_cache_folder()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(ProviderError, match="has no home folder: set "):
         private_cache_folder()
 
 
