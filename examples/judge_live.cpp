@@ -43,7 +43,8 @@ class Queue {
 
 int main(int argc, char **argv) {
     const int width = argc == 5 ? std::atoi(argv[2]) : 0, height = argc == 5 ? std::atoi(argv[3]) : 0;
-    if (width < 1 || height < 1) {
+    const double rate = argc == 5 ? std::atof(argv[4]) : 0;
+    if (width < 1 || height < 1 || !(rate > 0)) {
         std::cerr << "usage: judge_live BUNDLE WIDTH HEIGHT FRAMES_PER_SECOND < frames.rgb\n";
         return 2;
     }
@@ -57,12 +58,18 @@ int main(int argc, char **argv) {
             }
             queue.put({}); // the end
         });
-        Picture picture;
-        for (long frame = 0; !(picture = queue.take()).empty(); ++frame) {
-            stream.push(flowtell::Image::rgb(picture.data(), width, height), double(frame) / std::atof(argv[4]));
-            while (const auto clip = stream.next()) {
-                std::fprintf(stderr, "face %d at %.2f s: %.3f\n", clip->track, clip->end_s, clip->fake_probability);
+        try {
+            Picture picture;
+            for (long frame = 0; !(picture = queue.take()).empty(); ++frame) {
+                stream.push(flowtell::Image::rgb(picture.data(), width, height), double(frame) / rate);
+                while (const auto clip = stream.next()) {
+                    std::fprintf(stderr, "face %d at %.2f s: %.3f\n", clip->track, clip->end_s,
+                                 clip->fake_probability);
+                }
             }
+        } catch (const flowtell::Error &error) {
+            std::cerr << "judge_live: " << error.what() << '\n';
+            std::_Exit(1); // the camera may be waiting for a queue that nobody empties
         }
         camera.join();
         stream.finish();
@@ -70,6 +77,6 @@ int main(int argc, char **argv) {
         return 0;
     } catch (const flowtell::Error &error) {
         std::cerr << "judge_live: " << error.what() << '\n';
-        std::_Exit(1); // the camera may be waiting for a queue that nobody empties
+        return 1;
     }
 }

@@ -65,6 +65,7 @@ def write_bundle_folder(
 
     Raises:
         InputError: the folder holds something that is no bundle, cannot be made, or a paper is missing.
+        BundleError: the manifest would be none that this version reads.
     """
     missing = [name for name in PAPERS if name not in papers]
     if missing:
@@ -106,8 +107,10 @@ def write_bundle_folder(
         }
         if facts.least_evidence != LeastEvidence():
             manifest["least_evidence"] = asdict(facts.least_evidence)
+        # What no reader would open is not written, whoever stated it.
+        bundle = Bundle.from_manifest(scratch, _manifest_bytes(manifest))
         if gate is not None:
-            manifest["certificates"] += gate(Bundle.from_manifest(scratch, _manifest_bytes(manifest)))
+            manifest["certificates"] += gate(bundle)
         # Last, and only once the gate is passed: a folder without it is no bundle.
         (scratch / MANIFEST_NAME).write_bytes(_manifest_bytes(manifest))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "model-study"
 CONTENDERS = {
-    "vgg16_of_dis": "VGG16 pooled, of OpenCV's DIS flow: the baseline",
+    "vgg16_of_dis": "the baseline: VGG16 pooled, of OpenCV's DIS flow, 48 pairs a file; mean of five draws",
+    "vgg16_of_dis_all_pairs": "the baseline, shown all pairs",
     "frame_rate": "more than 24 frames a second",
     "Meso4_DF": "MesoNet (Meso4, its Deepfakes weights)",
     "Meso4_F2F": "MesoNet (Meso4, its Face2Face weights)",

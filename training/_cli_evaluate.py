@@ -107,12 +107,12 @@ def _evaluate_detector(arguments, path):
         manifest = Bundle.open(arguments.model).manifest
         _require_crop_size(prepared, manifest.crop_size)
         score = bundle_scorer(arguments.model)
-        threshold = manifest.thresholds[0].fake_probability
+        threshold, temperature = manifest.thresholds[0].fake_probability, manifest.temperature
     else:
         models, facts = read_models(arguments.model)
         _require_crop_size(prepared, models.settings.crop_size)
         score = keras_scorer(models)
-        threshold = facts["thresholds"][0]["fake_probability"]
+        threshold, temperature = facts["thresholds"][0]["fake_probability"], models.settings.temperature
         if arguments.calibrate:
             _require_writable(arguments.model)
     with ItemBar(sys.stderr, arguments.model.name, len(positions)) as bar:
@@ -122,7 +122,7 @@ def _evaluate_detector(arguments, path):
         "run_by": "engine" if is_bundle else "keras",
         "prepared_sha256": prepared.sha256(),
         "part": arguments.part,
-        **detector_report(judged, threshold),
+        **detector_report(judged, threshold, temperature=temperature),
     }
     if arguments.calibrate:
         report["calibrated"] = (
@@ -133,7 +133,7 @@ def _evaluate_detector(arguments, path):
     print("\n".join(_table(report)))
     if arguments.calibrate:
         # What is fitted was found on logits that the old temperature had divided already.
-        temperature = models.settings.temperature * report["manifest"]["temperature"]
+        temperature *= report["manifest"]["temperature"]
         update_facts(arguments.model, temperature, report["manifest"]["thresholds"])
         print(f"calibrated {arguments.model}: temperature {temperature:.3f}")
     return report

@@ -94,7 +94,7 @@ def _train_judge(arguments, settings, bar):
         TrainingData(prepared, parts, how),
         arguments.out,
         arguments.flow,
-        name=arguments.name or arguments.out.name,
+        name=arguments.name or arguments.out.resolve().name,
         licence=arguments.licence or "not stated",
         imagenet=arguments.imagenet,
         cache=arguments.cache,

@@ -10,10 +10,12 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import flowtell
+from flowtell._budget import EvenSample
 from flowtell._cli_quiet import hush_tensorflow
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.video import video_sha256
@@ -58,19 +60,20 @@ def cut_clips(job):
     """
     from flowtell.training.clip_records import write_clips
 
-    pairs = _bundle(job["bundle"]).manifest.pairs_per_clip
     kept, dropped = [], {"short": 0, "background": 0}
     failure = state = None
     try:
         for clip in _clips(job):
             if clip.is_background:
                 dropped["background"] += 1
-            elif clip.pairs < pairs:
-                dropped["short"] += 1
-            else:
+            elif _is_full(clip, job):
                 kept.append(clip)
+            else:
+                dropped["short"] += 1
     except flowtell.DecodeError as error:
         failure, state = str(error), error.state
+    if not kept and dropped["short"] and job["faces"] == "engine":
+        kept = _full_clips(job)
     shard = None
     if kept:
         path = Path(job["shard"])
@@ -120,6 +123,20 @@ def _clips(job):
 
     m = bundle.manifest
     return haar_clips(job["path"], m.crop_size, m.pairs_per_clip, m.crop_margin, job["clips_per_file"])
+
+
+def _is_full(clip, job):
+    return clip.pairs == _bundle(job["bundle"]).manifest.pairs_per_clip
+
+
+def _full_clips(job):
+    """Return a sample of the full clips of a video of short shots, none of which was in that of all clips."""
+    sample = EvenSample(job["clips_per_file"])
+    with suppress(flowtell.DecodeError):  # the first reading has said so
+        for clip in flowtell.iter_face_clips(job["path"], _bundle(job["bundle"])):
+            if _is_full(clip, job) and not clip.is_background:
+                sample.offer(clip, preferred=True)
+    return sample.items()
 
 
 @lru_cache(1)

@@ -1,6 +1,7 @@
 """Detectors beside each other on the same files: figures of plain scores, and what one gains over another."""
 
 import re
+from functools import partial
 
 import numpy as np
 
@@ -30,7 +31,8 @@ def ranking_figures(videos, scores, aside=()):
 
     Args:
         videos: list of `LabelledVideo`.
-        scores: float `[N]`, higher is more fake.
+        scores: float `[N]`, higher is more fake; or `[N, K]`, of K draws of what one way to judge is shown of
+            each file. Figures are then means over the draws.
         aside: methods of real videos that are left out of `without`.
 
     Returns:
@@ -43,18 +45,20 @@ def ranking_figures(videos, scores, aside=()):
     kept = ~np.isin(methods, list(aside))
     figures = {
         "files": len(videos),
-        "auc": _with_interval(auc, scores, labels, people),
-        "equal_error_rate": _with_interval(equal_error_rate, scores, labels, people),
-        "pairs_ranked_rightly": _pairs(videos, scores, people),
+        "auc": _with_interval(_mean_auc, scores, labels, people),
+        "equal_error_rate": _with_interval(_over_draws(equal_error_rate), scores, labels, people),
+        "pairs_ranked_rightly": _pairs(videos, people, partial(_wins, scores)),
         "auc_by_method": {
-            m: _with_interval(auc, *(a[(labels == 0) | (methods == m)] for a in (scores, labels, people)))
+            m: _with_interval(
+                _mean_auc, *(a[(labels == 0) | (methods == m)] for a in (scores, labels, people))
+            )
             for m in np.unique(methods[labels == 1])
         },
     }
     if not kept.all():
         figures["without"] = {
             "files": int(kept.sum()),
-            "auc": _with_interval(auc, scores[kept], labels[kept], people[kept]),
+            "auc": _with_interval(_mean_auc, scores[kept], labels[kept], people[kept]),
         }
     return figures
 
@@ -65,23 +69,27 @@ def gain(videos, scores, baseline, aside=()):
     Args:
         videos: list of `LabelledVideo`.
         scores: float `[N]`.
-        baseline: float `[N]`.
+        baseline: float `[N]`, or `[N, K]` of K draws: what is gained over the mean of their figures.
         aside: as for `ranking_figures`.
 
     Returns:
         dict: `auc`, `auc_without` and `pairs_ranked_rightly`: differences, `value` and `interval` each.
     """
-    both = np.stack([scores, baseline], axis=1).astype(float)
+    both = np.column_stack([scores, baseline]).astype(float)
     labels, people, methods = _columns(videos)
     kept = ~np.isin(methods, list(aside))
 
-    def difference(pair, truth):
-        return auc(pair[:, 0], truth) - auc(pair[:, 1], truth)
+    def difference(columns, truth):
+        return auc(columns[:, 0], truth) - _mean_auc(columns[:, 1:], truth)
+
+    def more_wins(fakes, originals):
+        own, others = (_wins(columns, fakes, originals) for columns in (both[:, 0], both[:, 1:]))
+        return own - others
 
     return {
         "auc": _with_interval(difference, both, labels, people),
         "auc_without": _with_interval(difference, both[kept], labels[kept], people[kept]),
-        "pairs_ranked_rightly": _pairs(videos, both, people),
+        "pairs_ranked_rightly": _pairs(videos, people, more_wins),
     }
 
 
@@ -126,30 +134,44 @@ def _with_interval(statistic, scores, labels, people):
     return {"value": float(statistic(scores, labels)), "interval": list(interval)}
 
 
-def _pairs(videos, scores, people):
-    """Return the share of pairs ranked rightly, or of two columns of scores its difference; None without."""
+def _over_draws(statistic):
+    """Return the mean of a statistic of scores over their draws, function of `[N]` or `[N, K]` and labels."""
+
+    def mean(scores, labels):
+        draws = scores.reshape(len(scores), -1).T
+        return float(np.mean([statistic(draw, labels) for draw in draws]))
+
+    return mean
+
+
+_mean_auc = _over_draws(auc)
+
+
+def _wins(scores, fakes, originals):
+    """Return in how many of the draws each fake scores above its original, as a share: float `[pairs]`."""
+    above = scores[fakes] > scores[originals]
+    return above.reshape(len(above), -1).mean(axis=1)
+
+
+def _pairs(videos, people, wins_of):
+    """Return the mean over pairs of what `wins_of` says of fakes and their originals; None without pairs."""
     pairs = own_originals(videos)
     if not pairs:
         return None
     fakes, originals = np.asarray(pairs).T
-    wins = (scores[fakes] > scores[originals]).astype(float)
+    wins = wins_of(fakes, originals)
     groups = people[fakes]
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     rng = np.random.default_rng(0)
     draws = [
-        _share(wins[np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])])
+        wins[np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])].mean()
         for _ in range(2000)
     ]
     return {
-        "value": float(_share(wins)),
+        "value": float(wins.mean()),
         "interval": [float(q) for q in np.quantile(draws, (0.025, 0.975))],
         "pairs": len(pairs),
     }
-
-
-def _share(wins):
-    mean = wins.mean(axis=0)
-    return mean if mean.ndim == 0 else mean[0] - mean[1]
 
 
 def _logit(p):

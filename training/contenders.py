@@ -4,6 +4,8 @@ The baseline is logistic regression on pooled ImageNet VGG16 features of OpenCV'
 single frames (`mesonet`), or at nothing but the container.
 """
 
+from itertools import pairwise
+
 import av
 import cv2
 import numpy as np
@@ -13,7 +15,14 @@ from flowtell.training.flow_batches import quarter_size
 from flowtell.training.flow_features import frozen_features, in_batches
 from flowtell.training.mesonet import load_meso4
 
-__all__ = ["dis_flow", "evenly", "frame_rate_scores", "meso4_scores", "pooled_dis_features"]
+__all__ = [
+    "dis_flow",
+    "evenly",
+    "frame_rate_scores",
+    "interleaved",
+    "meso4_scores",
+    "pooled_dis_features",
+]
 
 _BATCH = 32
 
@@ -35,25 +44,33 @@ def dis_flow(image1, image2):
     return quarter_size(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None))
 
 
-def pooled_dis_features(prepared, position, classifier, step, pairs=48):
-    """Return the baseline's features of a video, float32 `[1, 512]`: means over pairs and the last map.
+def pooled_dis_features(prepared, position, classifier, step):
+    """Return the baseline's features of the pairs of a video, float32 `[pairs, 512]`.
 
-    The median motion is removed from each flow, which is then shown as `uv`.
+    They are means over the last map of VGG16. The median motion is removed from each flow, which is then
+    shown as `uv`.
 
     Args:
         prepared: a `PreparedSet`.
         position: of the video.
         classifier: a `FlowClassifier` with ImageNet's weights.
         step: from `feature_step`, of that classifier and `uv`.
-        pairs: of the video at most, evenly spread.
     """
-    clips = prepared.clips(position)
-    flow = np.stack([dis_flow(clips[c, k], clips[c, k + 1]) for c, k in evenly(clips, pairs)])
+    flow = np.stack([dis_flow(a, b) for clip in prepared.clips(position) for a, b in pairwise(clip)])
     flow = flow - np.median(flow, axis=(1, 2), keepdims=True)
-    frozen = frozen_features(step, flow)
-    flat = in_batches(classifier.flat_features, (frozen,), _BATCH, np.float32)
+    flat = in_batches(classifier.flat_features, (frozen_features(step, flow),), _BATCH, np.float32)
     channels = classifier.blocks[-1].convs[-1].filters
-    return flat.reshape(-1, channels).mean(axis=0, keepdims=True)
+    return flat.reshape(len(flow), -1, channels).mean(axis=1)
+
+
+def interleaved(length, count, draws):
+    """Return `draws` ways to take `count` of `length` things, each evenly spread, list of int `[n]`.
+
+    No two have anything in common where there are `draws * count` things; each takes all of fewer than
+    `count`.
+    """
+    places = np.arange(draws * count) * length // (draws * count)
+    return [np.unique(places[draw::draws]) for draw in range(draws)]
 
 
 def meso4_scores(prepared, weights, pictures=48):

@@ -101,7 +101,7 @@ def judge_set(prepared, positions, score, progress=None):
     return judged
 
 
-def detector_report(judged, threshold=0.5, draws=1000):
+def detector_report(judged, threshold=0.5, draws=1000, temperature=1.0):
     """Return every figure of a detector, as JSON can hold it.
 
     A file's probability is the engine's: the mean over a face's clips, and the highest of the faces that
@@ -115,6 +115,7 @@ def detector_report(judged, threshold=0.5, draws=1000):
         judged: list of `JudgedVideo` of both classes.
         threshold: a file's probability above it reads fake.
         draws: of the bootstrap.
+        temperature: that the detector divides its logits by.
 
     Returns:
         dict: `pair`, `clip` and `file` (each with `count`, and `auc`, `equal_error_rate`, `accuracy`,
@@ -131,7 +132,7 @@ def detector_report(judged, threshold=0.5, draws=1000):
     people = np.asarray(identity_groups([j.video for j in judged]))
     scores = np.asarray([_file_probability(j) for j in judged])
     thresholds, alarms, hits = roc_curve(scores, labels)
-    temperature, points = operating_points(judged)
+    factor, points = operating_points(judged, temperature)
     return {
         "threshold": threshold,
         "pair": _level([j.pair_logits.ravel() for j in judged], labels, people, threshold, draws),
@@ -156,7 +157,7 @@ def detector_report(judged, threshold=0.5, draws=1000):
             "true_positive_rate": hits.tolist(),
         },
         "reliability": reliability(scores, labels),
-        "manifest": {"temperature": temperature, "thresholds": points},
+        "manifest": {"temperature": factor, "thresholds": points},
         "files": [
             {
                 "file": j.video.path.as_posix(),
@@ -170,11 +171,12 @@ def detector_report(judged, threshold=0.5, draws=1000):
     }
 
 
-def operating_points(judged):
+def operating_points(judged, before=1.0):
     """Return the temperature that calibrates clips, and thresholds on files under it, ready for a manifest.
 
     Args:
         judged: list of `JudgedVideo` of both classes.
+        before: the temperature that their logits have been divided by: see `fit_temperature`.
 
     Returns:
         (temperature to divide these logits by, list of `{"fake_probability", "operating_point"}`): first the
@@ -183,7 +185,7 @@ def operating_points(judged):
     """
     labels = np.asarray([j.video.label for j in judged])
     clips = np.concatenate([j.clip_logits for j in judged])
-    temperature = fit_temperature(clips, np.repeat(labels, [len(j.clip_logits) for j in judged]))
+    temperature = fit_temperature(clips, np.repeat(labels, [len(j.clip_logits) for j in judged]), before)
     scores = np.asarray([_file_probability(j, temperature) for j in judged])
     threshold = max(0.0, equal_error_threshold(scores, labels))
     points = [_point(threshold, "equal error rate", scores, labels)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from flowtell.training.flow_features import feature_step, frozen_features, mirrored_motion
 from flowtell.training.models import motion_channels, seen_motion
+from flowtell.training.models.classifier import FROZEN_BLOCKS
 from flowtell.training.models.flow_image import RESIDUAL_RANGE_LEVELS
 from flowtell.training.run_folder import claim, sweep, whole_file
 
@@ -43,8 +44,9 @@ class FeatureCache:
                 "preprocessing": config.preprocessing,
                 "input_size": config.input_size,
                 "width": config.width,
-                # Enough to tell ImageNet's weights from random ones or others.
-                "first_kernel_sum": float(np.abs(keras.ops.convert_to_numpy(_kernel(classifier))).sum()),
+                "computed_in": classifier.blocks[0].convs[0].compute_dtype,
+                # Enough to tell ImageNet's weights from random ones, or from those that were trained further.
+                "kernel_sums": _frozen_kernel_sums(classifier),
             },
         )
         sweep(self._folder)
@@ -93,5 +95,6 @@ def _of_residual(encoding):
     return {"residual_range_levels": RESIDUAL_RANGE_LEVELS} if motion_channels(encoding) == 3 else {}
 
 
-def _kernel(classifier):
-    return classifier.blocks[0].convs[0].kernel
+def _frozen_kernel_sums(classifier):
+    kernels = [conv.kernel for block in classifier.blocks[:FROZEN_BLOCKS] for conv in block.convs]
+    return [float(np.abs(keras.ops.convert_to_numpy(kernel)).sum(dtype=np.float64)) for kernel in kernels]

@@ -1,6 +1,7 @@
 """Labelled videos and who is in them."""
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,8 @@ def label_folders(folder, each_its_own_person=False):
         list of `LabelledVideo`, sorted by path.
 
     Raises:
-        InputError: there is no video, one lies in neither folder, or nobody can tell who is in it.
+        InputError: there is no video, one lies in neither folder or has a name that is not in UTF-8, or
+            nobody can tell who is in it.
     """
     folder = Path(folder)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
@@ -104,6 +106,7 @@ def label_folders(folder, each_its_own_person=False):
         raise InputError(f"there is no video in '{folder}': give a CSV, or one with real and fake")
     videos = []
     for path in paths:
+        _require_utf8(path.relative_to(folder))
         between = path.relative_to(folder).parts[:-1]
         labels = [part for part in between if part in ("real", "fake")]
         if len(labels) != 1:
@@ -122,6 +125,15 @@ def label_folders(folder, each_its_own_person=False):
         compression = _compression_in("/".join(between))
         videos.append(LabelledVideo(path, int(labels[0] == "fake"), frozenset(people), method, compression))
     return videos
+
+
+def _require_utf8(path):
+    """Refuse a name that is no text: it could be stored in no record."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise InputError(f"the name '{shown}' is not in UTF-8: rename the file") from error
 
 
 def _video(csv_path, line, row):

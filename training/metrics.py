@@ -161,7 +161,7 @@ def expected_calibration_error(probabilities, labels, bins=10):
     return float(sum(gaps) / len(np.asarray(labels)))
 
 
-def fit_temperature(logits, labels):
+def fit_temperature(logits, labels, before=1.0):
     """Return the temperature of the least cross-entropy of `sigmoid(logits / temperature)`.
 
     Both classes count alike, however many examples each has.
@@ -169,13 +169,14 @@ def fit_temperature(logits, labels):
     Args:
         logits: float `[N]`.
         labels: `[N]`, 1 fake, 0 real.
+        before: a temperature that the logits have been divided by already.
 
     Returns:
-        a temperature between 0.05 and 20; search on a logarithmic grid of 1 %.
+        a temperature; times `before` it lies between 0.05 and 20. Search on a logarithmic grid of 1 %.
     """
     logits, labels = np.asarray(logits, float), np.asarray(labels)
     weights = np.where(labels == 1, 0.5 / max(1, (labels == 1).sum()), 0.5 / max(1, (labels == 0).sum()))
     signed = np.where(labels == 1, -logits, logits)
-    grid = np.exp(np.arange(np.log(0.05), np.log(20), 0.01))
+    grid = np.exp(np.arange(np.log(0.05), np.log(20), 0.01)) / before
     losses = [np.sum(weights * np.logaddexp(0, signed / t)) for t in grid]
     return float(grid[int(np.argmin(losses))])

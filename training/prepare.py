@@ -79,7 +79,10 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
         claim(folder / "flow", {"sha256": source[0].sha256})
     _require_same_videos(folder, videos)
     # An index says that a set is finished.
-    (folder / INDEX_NAME).unlink(missing_ok=True)
+    try:
+        (folder / INDEX_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"nothing can be written to '{folder}': {error.strerror}") from error
     try:
         with WorkerPool("flowtell.training._prepare_worker", settings.workers or _cores()) as pool:
             records = _cut(videos, folder, bundle_folder, settings, pool, progress)
@@ -110,12 +113,16 @@ def _require_same_videos(folder, videos):
     """Refuse a finished set of other videos, whose clips these would replace; more of them may follow."""
     try:
         index = _read(folder / INDEX_NAME)
-        held = [Path(entry["video"]).name for entry in index["videos"]] if index else []
+        entries = index["videos"] if index else []
+        held = [Path(entry["video"]).name for entry in entries]
+        bytes_held = [entry["video_sha256"] for entry in entries]
     except (KeyError, TypeError, ValueError):
         # no set that was ever finished
         return
-    given = [video.path.name for video in videos]
-    if given[: len(held)] != held:
+    given = [video.path.resolve().name for video in videos]
+    # some may have been replaced since, but where not one is the same, names are all that they share
+    same = (video_sha256(video.path) == known for video, known in zip(videos, bytes_held, strict=False))
+    if given[: len(held)] != held or (held and not any(same)):
         raise InputError(f"'{folder}' holds a finished set of other videos: name another folder")
 
 

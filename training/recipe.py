@@ -77,8 +77,8 @@ class Recipe:
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
         refine: mostly the teacher's pairs, more of them and their motion varied, for longer, from the weights
-            of an earlier bundle; in bfloat16, for which see `FitSettings`. Nearer to the teacher and to
-            ground truth, and of no more use to the detector: no part of the default.
+            of an earlier bundle; in bfloat16, for which see `FitSettings`.
+        refine_further: the same once more from there, in other draws and smaller steps.
         full: a network of the paper's widths and dense connections, for the study alone: from nothing, on the
             teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
@@ -87,6 +87,7 @@ class Recipe:
         penalty: of all heads of the study: the one that all files choose.
         aside: methods of real videos that figures are also given without: here those of another frame rate.
         contender_pairs: pairs, or pictures, of each video that the others judge by.
+        contender_draws: of these pairs, for the baseline.
         lstm_steps: of each LSTM that the study fits beside the linear heads.
         folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
@@ -109,6 +110,11 @@ class Recipe:
             steps=9000, epoch_steps=900, learning_rate=4e-4, seed=2, mixed_precision=True
         )
     )
+    refine_further: FlowSettings = field(
+        default_factory=lambda: _taught_further(
+            steps=4500, epoch_steps=900, learning_rate=3e-4, seed=4, mixed_precision=True
+        )
+    )
     full: FlowSettings = field(
         default_factory=lambda: replace(
             _taught_further(steps=3600, epoch_steps=300, learning_rate=4e-4, seed=3, mixed_precision=True),
@@ -124,6 +130,7 @@ class Recipe:
     penalty: float = 6e-5
     aside: tuple[str, ...] = ("actors(DFD)",)
     contender_pairs: int = 48
+    contender_draws: int = 5
     lstm_steps: int = 300
     folds: int = 5
     teacher_pairs: int = 16
@@ -157,7 +164,7 @@ def compute_flow(recipe, videos, bundle, folder, flow=None, progress=None):
 
 
 def train_flow_network(recipe, videos, folder, start=None, progress=None):
-    """Train the flow network into `flow/`, in two steps by what `write_teacher_sets` wrote, or further.
+    """Train the flow network into `flow/` in two runs, by what `write_teacher_sets` wrote, or further.
 
     Args:
         recipe: a `Recipe`.
@@ -180,7 +187,8 @@ def train_flow_network(recipe, videos, folder, start=None, progress=None):
         pretrained = train(recipe.pretrain, "flow-pretrain", None, None)
         train(recipe.finetune, FLOW_NAME, folder / TEACHER_NAME, pretrained)
     else:
-        train(recipe.refine, FLOW_NAME, folder / FULL_TEACHER_NAME, start)
+        refined = train(recipe.refine, "flow-refined", folder / FULL_TEACHER_NAME, start)
+        train(recipe.refine_further, FLOW_NAME, folder / FULL_TEACHER_NAME, refined)
 
 
 def train_full_network(recipe, videos, folder, progress=None):

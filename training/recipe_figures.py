@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from flowtell.training.comparison import gain, ranking_figures
-from flowtell.training.contenders import frame_rate_scores, meso4_scores, pooled_dis_features
+from flowtell.training.contenders import (
+    frame_rate_scores,
+    interleaved,
+    meso4_scores,
+    pooled_dis_features,
+)
 from flowtell.training.flow_batches import TeacherPairs
 from flowtell.training.flow_features import feature_step, flow_step
 from flowtell.training.flow_quality import middlebury_errors, official_distance, teacher_distance
@@ -70,18 +75,20 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
 
     Returns:
         dict: name to what `ranking_figures` and, as `gain`, what `gain` returns. The baseline is
-        `vgg16_of_dis`: logistic regression on pooled features, its penalty chosen as the detector's is.
+        `vgg16_of_dis`: logistic regression on pooled features, its penalty chosen as the detector's is. Its
+        figures are means over several draws of pairs, each judged alone: they hang on which pairs these are.
+        `vgg16_of_dis_all_pairs` is shown every pair.
     """
     prepared = PreparedSet.open(Path(folder) / PREPARED_NAME)
     classifier = new_classifier(replace(recipe.classifier, blocks=5, encoding="uv"), imagenet_path)
     positions = range(len(prepared.videos))
     step = feature_step(classifier, "uv")
-    features = {
-        p: pooled_dis_features(prepared, p, classifier, step, recipe.contender_pairs) for p in positions
-    }
-    logits, _ = held_out_logits(features, prepared.videos, BASELINE_PENALTIES)
+    of_pairs = {p: pooled_dis_features(prepared, p, classifier, step) for p in positions}
     scores = {
-        "vgg16_of_dis": np.asarray([logits[p].mean() for p in positions]),
+        "vgg16_of_dis": _baseline_scores(
+            of_pairs, prepared.videos, recipe.contender_pairs, recipe.contender_draws
+        ),
+        "vgg16_of_dis_all_pairs": _baseline_scores(of_pairs, prepared.videos, None, 1),
         "frame_rate": frame_rate_scores([videos[n].path for n in prepared.numbers]),
     }
     for name in ("Meso4_DF", "Meso4_F2F") if mesonet else ():
@@ -92,6 +99,20 @@ def contender_figures(recipe, videos, folder, figures, imagenet_path, mesonet=No
         | {"gain": gain(prepared.videos, own, other, recipe.aside)}
         for name, other in scores.items()
     }
+
+
+def _baseline_scores(of_pairs, videos, count, draws):
+    """Return the scores of held-out heads, float `[N, draws]`: a head for each draw of `count` pairs a video.
+
+    None for `count` draws all of them.
+    """
+    scores = []
+    for draw in range(draws):
+        drawn = {p: interleaved(len(f), count or len(f), draws)[draw] for p, f in of_pairs.items()}
+        means = {p: f[drawn[p]].mean(axis=0, keepdims=True) for p, f in of_pairs.items()}
+        logits, _ = held_out_logits(means, videos, BASELINE_PENALTIES)
+        scores.append([logits[p].mean() for p in sorted(logits)])
+    return np.asarray(scores).T
 
 
 def flow_figures(folder, middlebury=None, network=FLOW_NAME):

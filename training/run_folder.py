@@ -75,7 +75,7 @@ def claim(folder, settings):
         settings: anything that JSON can hold.
 
     Raises:
-        InputError: if the folder was made with other settings, or cannot be made.
+        InputError: if the folder was made with other settings, cannot be made, or cannot be written to.
     """
     folder = Path(folder)
     try:
@@ -84,10 +84,14 @@ def claim(folder, settings):
         raise InputError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
     path = folder / "settings.json"
     text = json.dumps(settings, indent=2) + "\n"
-    if not path.exists():
-        with whole_file(path) as scratch:
-            scratch.write_text(text)
-    elif path.read_text() != text:
+    try:
+        if not path.exists():
+            with whole_file(path) as scratch:
+                scratch.write_text(text)
+        held = path.read_text(errors="replace")
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read and written: {error.strerror or error}") from error
+    if held != text:
         raise InputError(
             f"'{folder}' holds a run with other settings; name another folder to start a new one"
         )

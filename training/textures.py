@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from flowtell import InputError
+from flowtell.training._spread import evenly_spread
 from flowtell.training.video import read_key_frames
 
 __all__ = ["PACKAGED_PICTURES", "load_textures"]
@@ -73,8 +74,9 @@ def _bounded(picture):
 
 def _even_frames(path, count):
     # Key frames are cheap to reach and, under strong compression, the ones with any texture left.
-    frames = list(read_key_frames(path))
-    if not frames:
+    # Read twice: all of them at once may be more than memory holds.
+    found = sum(1 for _ in read_key_frames(path))
+    if not found:
         raise InputError(f"'{path}' has no pictures: leave it out")
-    picks = np.linspace(0, len(frames) - 1, count).round().astype(int)
-    return [frames[i] for i in sorted(set(picks.tolist()))]
+    picks = evenly_spread(found, count)
+    return (frame for i, frame in enumerate(read_key_frames(path)) if i in picks)

@@ -24,7 +24,7 @@ from ._bundle import Bundle
 from ._cache import private_cache_folder
 from ._clips import MIN_PAIRS
 from ._clock import StageClock
-from ._errors import BundleError, ProviderError
+from ._errors import BundleError, DecodeError, IsolationError, ProviderError
 from ._frames import open_frames
 from ._pipeline import FaceGraphs
 from ._providers import Provider, provider_called, usable_providers
@@ -66,7 +66,11 @@ def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Prov
     kept = _read_choice(key)
     if kept in providers:
         return providers[kept]
-    chosen = _probe(bundle, precision, graphs, first, others)
+    try:
+        chosen = _probe(bundle, precision, graphs, first, others)
+    except (DecodeError, IsolationError):
+        # a host that judges frames of its own may be unable to decode the sample; another time it may
+        return first
     _keep_choice(key, chosen.name)
     return chosen
 

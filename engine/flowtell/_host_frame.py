@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,22 @@ def _host_array(frame: Any) -> NDArray[Any]:
         kind = int(frame.__dlpack_device__()[0])
         if kind != _DLPACK_CPU:
             raise InputError(_elsewhere(f"memory of DLPack's device type {kind}"))
-        return np.from_dlpack(frame)
+        return _exported(np.from_dlpack, frame)
     if hasattr(frame, "__array_interface__"):
-        return np.asarray(frame)
+        return _exported(np.asarray, frame)
     raise InputError(
         f"a frame must be a NumPy array or have __dlpack__ or __array_interface__, not {type(frame).__name__}"
     )
+
+
+def _exported(take: Callable[[Any], NDArray[Any]], frame: Any) -> NDArray[Any]:
+    try:
+        return take(frame)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"this {type(frame).__name__} does not give its pixels to NumPy: {error}; a frame must be uint8 "
+            "[H, W, 3] RGB"
+        ) from error
 
 
 def _elsewhere(where: str) -> str:

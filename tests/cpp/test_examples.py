@@ -73,6 +73,26 @@ def test_prints_what_python_prints(
     assert found == expected
 
 
+@pytest.mark.parametrize("words", [(64, 64, 0), (0, 64, 25), (8194, 2, 25)])
+def test_what_cannot_be_judged_live_is_said(
+    words: tuple[int, int, int],
+    c_build: Path,
+    onnxruntime_library: Path,
+    tiny_bundle: Path,
+    raw_frames: Path,
+) -> None:
+    with raw_frames.open("rb") as frames:
+        done = subprocess.run(
+            [c_build / "examples" / "judge_live", tiny_bundle, *map(str, words)],
+            stdin=frames,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "FLOWTELL_ONNXRUNTIME": str(onnxruntime_library)},
+        )
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(("usage: judge_live", "judge_live: "))
+
+
 def test_examples_are_short() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.glob("judge*")}
     assert len(lengths) == 4

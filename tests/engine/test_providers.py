@@ -19,6 +19,7 @@ from flowtell import (
     Bundle,
     Detector,
     InputError,
+    IsolationError,
     ProviderError,
     _provider_cuda,
     _provider_tensorrt,
@@ -215,6 +216,16 @@ def test_the_environment_says_what_auto_takes(tiny_bundle, openvino, own_cache, 
     with pytest.raises(ProviderError, match="FLOWTELL_PROVIDER: there is no provider 'abacus'"):
         Detector.open(tiny_bundle)
     assert Detector.open(tiny_bundle, provider="cpu").provider == "CPUExecutionProvider"
+
+
+def test_auto_is_the_cpu_where_the_sample_cannot_be_decoded(tiny_bundle, openvino, own_cache, monkeypatch):
+    def none(path):
+        raise IsolationError("no process that decodes videos can be started")
+
+    monkeypatch.setattr("flowtell._auto_provider.open_frames", none)
+    assert Detector.open(tiny_bundle, threads=1).provider == "CPUExecutionProvider"
+    # another time it may be: nothing is remembered
+    assert not (own_cache / "auto").exists()
 
 
 def test_auto_without_another_provider_is_the_cpu_and_runs_no_probe(motion_bundle, own_cache):

@@ -139,6 +139,14 @@ class OnDevice:
         raise AssertionError("memory of a device must not be read")
 
 
+class Kept:
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, **_):
+        raise BufferError("it is still needed")
+
+
 class OnCuda:
     __cuda_array_interface__ = {"shape": (4, 4, 3), "typestr": "|u1", "data": (0, False), "version": 3}  # noqa: RUF012
 
@@ -151,6 +159,7 @@ class OnCuda:
             "the frame lies in CUDA memory, and faces are looked for on the CPU: copy it to host memory",
         ),
         (OnDevice(2), "the frame lies in memory of DLPack's device type 2"),
+        (Kept(), "this Kept does not give its pixels to NumPy: it is still needed"),
         (np.zeros((4, 4), np.uint8), r"not uint8 \[4, 4\]"),
         (np.zeros((4, 4, 4), np.uint8), r"not uint8 \[4, 4, 4\]"),
         (np.zeros((4, 4, 3), np.float32), r"not float32 \[4, 4, 3\]"),

@@ -23,6 +23,18 @@ def test_what_one_gains_over_another_is_paired():
     assert turned["auc"]["value"] == turned["pairs_ranked_rightly"]["value"] == 1.0
 
 
+def test_draws_of_one_judge_count_by_their_mean():
+    good = np.asarray([0.0, 0.1, 0.9, 0.8, 0.2, 0.3, 0.7, 0.4])
+    draws = np.stack([good, -good], axis=1)
+    figures = ranking_figures(VIDEOS, draws)
+    assert figures["auc"] == {"value": 0.5, "interval": [0.5, 0.5]}
+    assert figures["pairs_ranked_rightly"]["value"] == 0.5
+    alone, beside = gain(VIDEOS, good, -good), gain(VIDEOS, good, draws)
+    assert beside["auc"]["value"] == alone["auc"]["value"] / 2 == 0.5
+    assert beside["auc"]["interval"] == [half / 2 for half in alone["auc"]["interval"]]
+    assert beside["pairs_ranked_rightly"]["value"] == 0.5
+
+
 def test_risk_of_the_surest():
     probabilities = [0.9, 0.2, 0.6, 0.45]
     coverage, risk = risk_coverage(probabilities, [1, 1, 1, 0], 0.5)

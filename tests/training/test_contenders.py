@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from made_videos import video
 
 from flowtell import InputError, samples
-from flowtell.training.contenders import dis_flow, evenly, frame_rate_scores
+from flowtell.training.contenders import dis_flow, evenly, frame_rate_scores, interleaved
 from flowtell.training.mesonet import load_meso4
+from flowtell.training.recipe_figures import _baseline_scores
 
 
 def test_dis_flow_is_in_pixels_of_the_images():
@@ -22,6 +24,31 @@ def test_places_are_spread_from_the_first_pair_to_the_last():
     clips = np.zeros((3, 5, 8, 8, 3), np.uint8)
     assert evenly(clips, 100) == [(c, k) for c in range(3) for k in range(4)]
     assert evenly(clips, 3) == [(0, 0), (1, 2), (2, 3)]
+
+
+def test_draws_share_nothing_where_there_is_enough():
+    draws = interleaved(256, 48, 5)
+    assert [len(draw) for draw in draws] == [48] * 5
+    assert len(np.unique(np.concatenate(draws))) == 240
+    assert all(np.diff(draw).max() <= 6 for draw in draws)
+    assert [len(draw) for draw in interleaved(100, 48, 5)] == [48] * 5
+    assert all(draw.tolist() == list(range(7)) for draw in interleaved(7, 48, 5))
+
+
+def test_the_baseline_judges_by_each_draw_alone():
+    """A fake shows itself in every fifth pair, which is what the first of five draws is."""
+    videos = [video(f"id{person}_{label}", label) for person in range(6) for label in (0, 1)]
+    rng = np.random.default_rng(0)
+    of_pairs = {}
+    for position, each in enumerate(videos):
+        of_pairs[position] = rng.normal(size=(40, 4))
+        of_pairs[position][::5, 0] += 9 * each.label
+    scores = _baseline_scores(of_pairs, videos, 8, 5)
+    labels = np.asarray([each.label for each in videos])
+    assert scores.shape == (12, 5)
+    apart = [scores[labels == 1, k].min() > scores[labels == 0, k].max() for k in range(5)]
+    assert apart == [True, False, False, False, False]
+    assert _baseline_scores(of_pairs, videos, None, 1).shape == (12, 1)
 
 
 def test_only_the_container_is_asked_for_its_frame_rate():

@@ -1,5 +1,9 @@
 """Labels, identities, folds and metrics."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +38,14 @@ def test_identities_are_read_from_dataset_names(tmp_path):
     )
     assert [set(v.identities) for v in videos] == [{"183", "253"}, {"id26", "id25"}, {"01"}]
     assert [v.label for v in videos] == [1, 1, 0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "real").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/real/caf\xe9.mp4")).touch()
+    with pytest.raises(InputError, match=r"'real/caf\\xe9.mp4' is not in UTF-8: rename the file"):
+        label_folders(tmp_path, True)
 
 
 def test_named_identities_win(tmp_path):
@@ -112,6 +124,12 @@ def test_temperature_recovers_the_scale():
     logits = rng.normal(0, 2, 20_000)
     labels = (rng.random(20_000) < 1 / (1 + np.exp(-logits))).astype(int)
     assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+    assert 2 * fit_temperature(logits * 1.5, labels, 2.0) == pytest.approx(3, rel=0.05)
+    # what tells them apart without an error asks for the least there is, however often it is fitted
+    apart = np.where(labels == 1, 1.0, -1.0)
+    least = fit_temperature(apart, labels)
+    assert least == pytest.approx(0.05)
+    assert fit_temperature(apart / least, labels, least) == pytest.approx(1.0)
     calibrated = 1 / (1 + np.exp(-logits))
     overconfident = 1 / (1 + np.exp(-3 * logits))
     assert (

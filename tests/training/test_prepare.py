@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 
+import av
 import numpy as np
 import pytest
 from processes import run_on_a_full_disk
 
 from flowtell import InputError, samples
 from flowtell.training._progress import item_line
-from flowtell.training.labels import label_folders
+from flowtell.training.labels import label_folders, read_labels
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.run_folder import sweep
@@ -68,6 +70,42 @@ def test_a_finished_set_of_other_videos_stays(videos, prepared, tiny_bundle, tmp
     with pytest.raises(InputError, match="holds a finished set of other videos: name another folder"):
         prepare(label_folders(tmp_path, True), out, tiny_bundle, settings=settings)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_finished_set_of_videos_of_the_same_names_stays(videos, prepared, tiny_bundle, tmp_path):
+    out, _ = prepared
+    for name in ("natural.mp4", "swapped.mp4", "broken.mp4", "labels.csv"):
+        (tmp_path / name).write_bytes((videos / name).read_bytes() + (b"" if name == "labels.csv" else b"0"))
+    with pytest.raises(InputError, match="holds a finished set of other videos: name another folder"):
+        prepare(read_labels(tmp_path / "labels.csv"), out, tiny_bundle, settings=PrepareSettings(2))
+    assert (out / "index.json").is_file()
+
+
+def test_a_full_clip_is_found_behind_short_ones(write_video, tiny_bundle, tmp_path):
+    with av.open(str(samples.natural_path())) as container:
+        face = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 30)]
+    nobody = [np.zeros_like(face[0])] * 5
+    rows = ["path,label,identity", "real.mp4,real,ann", "fake.mp4,fake,eve"]
+    for name in ("real.mp4", "fake.mp4"):
+        shutil.copy(write_video("video.mp4", [*face[:8], *nobody, *face]), tmp_path / name)
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    videos = read_labels(tmp_path / "labels.csv")
+    opened = prepare(videos, tmp_path / "set", tiny_bundle, settings=PrepareSettings(1))
+    assert opened.clips(0).shape[:2] == (1, 17)
+    assert opened.entry(0)["dropped"] == {"short": 1, "background": 0}
+    assert opened.entry(0)["reason"] is None
+
+
+def test_links_of_other_names_are_the_same_videos(videos, prepared, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    rows = ["path,label,identity", "a.mp4,real,ann", "b.mp4,real,bob", "c.mp4,fake,ann;eve"]
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    for link, name in zip("abc", ("natural", "broken", "swapped"), strict=True):
+        (tmp_path / f"{link}.mp4").symlink_to(videos / f"{name}.mp4")
+    before = (out / "index.json").read_bytes()
+    prepare(read_labels(tmp_path / "labels.csv"), out, tiny_bundle, tiny_bundle, PrepareSettings(2))
+    assert (out / "index.json").read_bytes() == before
 
 
 def test_clips_and_flow_are_stored_and_what_was_not_used_is_listed(prepared, tiny_bundle):

@@ -232,6 +232,13 @@ def test_features_are_of_every_second_pair_and_kept(made_set, tmp_path, encoding
     assert (tmp_path / "00003-mirrored.npy").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="other settings"):
         FeatureCache(tmp_path, made_set.prepared, classifier, "colour_wheel", 2)
+    trained_further = new_classifier(settings)
+    kernel = trained_further.blocks[3].convs[2].kernel
+    kernel.assign(1.01 * kernel)
+    halved = replace(settings, fit=replace(settings.fit, mixed_precision=True))
+    for other in (trained_further, new_classifier(halved)):
+        with pytest.raises(InputError, match="other settings"):
+            FeatureCache(tmp_path, made_set.prepared, other, encoding, 2)
 
 
 def test_a_set_without_flow_says_how_to_get_it(made_set):
@@ -249,6 +256,12 @@ def test_a_folder_of_other_settings_is_refused(tmp_path):
     claim(tmp_path, {"stride": 3})
     claim(tmp_path, {"stride": 3})
     with pytest.raises(InputError, match="holds a run with other settings"):
+        claim(tmp_path, {"stride": 2})
+
+
+def test_a_folder_that_cannot_be_claimed_says_so(tmp_path):
+    (tmp_path / "settings.json").mkdir()
+    with pytest.raises(InputError, match=r"settings\.json' cannot be read and written"):
         claim(tmp_path, {"stride": 2})
 
 

@@ -17,7 +17,7 @@ _IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 # VGG16, configuration D of Simonyan and Zisserman (ICLR 2015): filters and convolutions of each block.
 _VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 # "All but its last four layers frozen": the three convolutions and the pooling of block 5 are trained.
-_FROZEN_BLOCKS = 4
+FROZEN_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FlowClassifier(keras.Model):
         super().__init__(**kwargs)
         if config.preprocessing not in ("imagenet", "raw_rgb"):
             raise ValueError(f"preprocessing must be 'imagenet' or 'raw_rgb', not {config.preprocessing!r}")
-        if config.blocks not in (_FROZEN_BLOCKS, len(_VGG16_BLOCKS)):
+        if config.blocks not in (FROZEN_BLOCKS, len(_VGG16_BLOCKS)):
             raise ValueError(f"a classifier has 4 or 5 blocks, not {config.blocks}")
         self.config = config
         self.data_format = data_format
@@ -111,7 +111,7 @@ class FlowClassifier(keras.Model):
             for i, units in enumerate(config.head_units, start=1)
         ]
         self.logit = layers.Dense(1, dtype="float32", name="logit")
-        for block in self.blocks[:_FROZEN_BLOCKS]:
+        for block in self.blocks[:FROZEN_BLOCKS]:
             block.trainable = False
 
     def call(self, images, training=False):
@@ -121,7 +121,7 @@ class FlowClassifier(keras.Model):
     def frozen_features(self, images):
         """Return the output of the frozen blocks, `[N, h, w, C]` (7x7x512 for VGG16 at 120x120)."""
         x = self._preprocess(self.resize(images))
-        for block in self.blocks[:_FROZEN_BLOCKS]:
+        for block in self.blocks[:FROZEN_BLOCKS]:
             x = block(x)
         return x
 
@@ -132,7 +132,7 @@ class FlowClassifier(keras.Model):
     def flat_features(self, features):
         """Return what the head sees, `[N, h * w * C]`, from the output of the frozen blocks."""
         x = features
-        for block in self.blocks[_FROZEN_BLOCKS:]:
+        for block in self.blocks[FROZEN_BLOCKS:]:
             x = block(x)
         # The dense weights are ordered as Keras flattens channels-last maps, whatever the layout here.
         x = to_channels_last(x, self.data_format)

@@ -139,7 +139,10 @@ typedef struct flowtell_detector flowtell_detector;
 /* Open a bundle for judging. Each file of it is hashed and used from the very bytes that were hashed; see
  * docs/bundle-format.md. On success `*detector` is the caller's, to be closed by flowtell_detector_close().
  *
- * Any thread. Returns FLOWTELL_INVALID_ARGUMENT; FLOWTELL_BUNDLE_ERROR where the bundle is missing, altered, malformed
+ * Any thread; but the first of a process sets the environment variable ORT_DISABLE_TELEMETRY where it is not set, so
+ * that ONNX Runtime reports nothing. Where other threads may be reading the environment, set it before they start.
+ *
+ * Returns FLOWTELL_INVALID_ARGUMENT; FLOWTELL_BUNDLE_ERROR where the bundle is missing, altered, malformed
  * or has no detector; FLOWTELL_PROVIDER_ERROR where ONNX Runtime or the provider cannot be used;
  * FLOWTELL_OUT_OF_MEMORY.
  */
