@@ -48,28 +48,23 @@ int main(int argc, char **argv) {
         std::cerr << "usage: judge_live BUNDLE WIDTH HEIGHT FRAMES_PER_SECOND < frames.rgb\n";
         return 2;
     }
+    Queue queue;
+    std::thread camera; // outlives the block below: a thread that runs must not be destroyed
     try {
         flowtell::Stream stream(flowtell::Detector({argv[1]}));
-        Queue queue;
-        std::thread camera([&] {
+        camera = std::thread([&] {
             Picture picture(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(height));
             while (std::fread(picture.data(), 1, picture.size(), stdin) == picture.size()) {
                 queue.put(picture);
             }
             queue.put({}); // the end
         });
-        try {
-            Picture picture;
-            for (long frame = 0; !(picture = queue.take()).empty(); ++frame) {
-                stream.push(flowtell::Image::rgb(picture.data(), width, height), double(frame) / rate);
-                while (const auto clip = stream.next()) {
-                    std::fprintf(stderr, "face %d at %.2f s: %.3f\n", clip->track, clip->end_s,
-                                 clip->fake_probability);
-                }
+        Picture picture;
+        for (long frame = 0; !(picture = queue.take()).empty(); ++frame) {
+            stream.push(flowtell::Image::rgb(picture.data(), width, height), double(frame) / rate);
+            while (const auto clip = stream.next()) {
+                std::fprintf(stderr, "face %d at %.2f s: %.3f\n", clip->track, clip->end_s, clip->fake_probability);
             }
-        } catch (const flowtell::Error &error) {
-            std::cerr << "judge_live: " << error.what() << '\n';
-            std::_Exit(1); // the camera may be waiting for a queue that nobody empties
         }
         camera.join();
         stream.finish();
@@ -77,6 +72,6 @@ int main(int argc, char **argv) {
         return 0;
     } catch (const flowtell::Error &error) {
         std::cerr << "judge_live: " << error.what() << '\n';
-        return 1;
+        std::_Exit(1); // the camera may be waiting for a queue that nobody empties
     }
 }
