@@ -15,7 +15,8 @@ from flowtell.benchmarks.probe import Probes
 from flowtell.benchmarks.settings_grid import CLIPS_PER_CALL, Point, grid_of
 from flowtell.benchmarks.statistics import quantile
 from flowtell.benchmarks.tuner import Limits, race, tune
-from flowtell.training.run_folder import file_sha256, whole_file, write_json
+from flowtell.training.run_folder import whole_file, write_json
+from flowtell.training.video import readable_video_sha256
 
 __all__ = ["sweep_main", "tune_main"]
 
@@ -95,7 +96,7 @@ def sweep_main(words):
     profile = args.profile and flowtell.Profile.read(args.profile)
     if profile:
         profile.require_for(bundle.sha256)
-    shown = [file_sha256(_readable(video)) for video in _videos(args)]
+    shown = [readable_video_sha256(video) for video in _videos(args)]
     by = {"videos_sha256": shown, "clips": args.clips, "duration_s": args.duration}
     store = Store(args.store, bundle.sha256, by)
     with tempfile.TemporaryDirectory() as folder:
@@ -177,14 +178,6 @@ def _videos(args):
     from flowtell import samples as packaged
 
     return args.video or [packaged.natural_path(), packaged.swapped_path()]
-
-
-def _readable(video):
-    try:
-        with Path(video).open("rb"):
-            return video
-    except OSError as error:
-        raise flowtell.InputError(f"the video '{video}' cannot be read: {error.strerror}") from error
 
 
 def _prepared(args, bundle, folder):

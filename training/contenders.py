@@ -17,6 +17,7 @@ from flowtell.training.mesonet import load_meso4
 
 __all__ = [
     "dis_flow",
+    "dis_of",
     "evenly",
     "frame_rate_scores",
     "interleaved",
@@ -44,6 +45,11 @@ def dis_flow(image1, image2):
     return quarter_size(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None))
 
 
+def dis_of(prepared, position):
+    """Return the DIS flow of a video's clips, float32 `[N, T, S/4, S/4, 2]`; see `dis_flow`."""
+    return np.stack([[dis_flow(a, b) for a, b in pairwise(clip)] for clip in prepared.clips(position)])
+
+
 def pooled_dis_features(prepared, position, classifier, step):
     """Return the baseline's features of the pairs of a video, float32 `[pairs, 512]`.
 
@@ -56,7 +62,8 @@ def pooled_dis_features(prepared, position, classifier, step):
         classifier: a `FlowClassifier` with ImageNet's weights.
         step: from `feature_step`, of that classifier and `uv`.
     """
-    flow = np.stack([dis_flow(a, b) for clip in prepared.clips(position) for a, b in pairwise(clip)])
+    of_clips = dis_of(prepared, position)
+    flow = of_clips.reshape(-1, *of_clips.shape[2:])
     flow = flow - np.median(flow, axis=(1, 2), keepdims=True)
     flat = in_batches(classifier.flat_features, (frozen_features(step, flow),), _BATCH, np.float32)
     channels = classifier.blocks[-1].convs[-1].filters

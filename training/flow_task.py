@@ -15,6 +15,7 @@ from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.settings import settings_dict
 from flowtell.training.textures import load_textures
 from flowtell.training.trainer import fit
+from flowtell.training.video import readable_video_sha256
 
 __all__ = ["FlowTask", "train_flow"]
 
@@ -145,20 +146,13 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
         "init": None if init is None else file_sha256(init / "flow.weights.h5"),
     }
     if videos:
-        claimed["videos_sha256"] = [_video_sha256(path) for path in videos]
+        claimed["videos_sha256"] = [readable_video_sha256(path) for path in videos]
     if judged is not None:
         claimed["judged"] = file_sha256(judged)
     task = FlowTask(settings, load_textures(videos), pairs, network, judged_pairs)
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / FLOW_DESCRIPTION_NAME, {"flow": FLOW_PRESETS[settings.network].to_dict()})
     return result
-
-
-def _video_sha256(path):
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise InputError(f"the video '{path}' cannot be read: {error.strerror}") from error
 
 
 def _teacher_pairs(path):

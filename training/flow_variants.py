@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
-from flowtell.training.contenders import dis_flow
 from flowtell.training.flow_source import FlowSource
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.pseudo_fakes import recompressed
@@ -16,7 +14,6 @@ __all__ = [
     "FlowVariant",
     "a_quarter",
     "compressed_again",
-    "dis_of",
     "in_px_of",
     "without_surround",
 ]
@@ -116,12 +113,6 @@ def in_px_of(crop_size, own_size):
         return flow * np.float16(crop_size / own_size)
 
     return in_px
-
-
-def dis_of(prepared, position):
-    """Return OpenCV's DIS flow of a video's clips."""
-    clips = prepared.clips(position)
-    return np.stack([[dis_flow(a, b) for a, b in pairwise(c)] for c in clips])
 
 
 def compressed_again(crf):

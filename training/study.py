@@ -9,12 +9,12 @@ import numpy as np
 
 from flowtell.training._spread import evenly_spread
 from flowtell.training.comparison import gain
+from flowtell.training.contenders import dis_of
 from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
 from flowtell.training.flow_variants import (
     ClipVariant,
     FlowVariant,
     compressed_again,
-    dis_of,
     in_px_of,
     without_surround,
 )

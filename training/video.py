@@ -5,7 +5,7 @@ import av
 from flowtell import InputError
 from flowtell.training.run_folder import file_sha256
 
-__all__ = ["read_key_frames", "video_sha256"]
+__all__ = ["read_key_frames", "readable_video_sha256", "video_sha256"]
 
 
 def read_key_frames(path):
@@ -24,6 +24,18 @@ def read_key_frames(path):
                     yield frame.to_ndarray(format="rgb24")
     except av.error.FFmpegError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}): leave it out") from error
+
+
+def readable_video_sha256(path):
+    """Return the hash of a video's bytes.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"the video '{path}' cannot be read: {error.strerror}") from error
 
 
 def video_sha256(path):

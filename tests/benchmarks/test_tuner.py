@@ -246,7 +246,7 @@ def test_a_profile_that_does_not_run_here_is_named_and_not_ranked():
     assert said == f"the profile's {chosen} does not run here: the bundle has no fp16"
 
 
-def test_ways_that_nothing_computes_are_refused(tiny_bundle, tmp_path, capsys):
+def test_ways_that_nothing_computes_are_refused(tiny_bundle, capsys):
     words = ["bench", "tune", str(tiny_bundle), "--providers", "cpu", "--precisions", "bf16"]
     assert main(words) == 2
     assert "nothing of cpu computes in bf16" in capsys.readouterr().err
