@@ -19,6 +19,7 @@ import av
 import matplotlib.pyplot as plt
 import numpy as np
 from flow_colours import flow_colours
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import flowtell
@@ -58,17 +59,21 @@ def moments(detector: flowtell.Detector, path: Path) -> list[Moment]:
     return shown
 
 
+def probability_text(result: flowtell.Result) -> str:
+    """Write what a result says in numbers: a dash where the bundle abstains."""
+    return "-" if result.fake_probability is None else f"{result.fake_probability:.3f}"
+
+
 def table(results: list[flowtell.Result], took_s: list[float]) -> str:
     """Lay the results out as a table of plain text."""
     rows = [("file", "state", "verdict", "fake_probability", "pairs", "faces", "time")]
     for result, spent_s in zip(results, took_s, strict=True):
-        probability = "-" if result.fake_probability is None else f"{result.fake_probability:.3f}"
         rows.append(
             (
                 Path(result.file).name,
                 result.state,
                 result.verdict,
-                probability,
+                probability_text(result),
                 f"{result.pairs_judged} of {result.pairs_total}",
                 str(len(result.faces)),
                 f"{spent_s:.1f} s",
@@ -124,7 +129,8 @@ def draw_scores(result: flowtell.Result, threshold: float, axes: Any) -> None:
         )
     axes.axhline(threshold, color=GREY, linestyle="--", linewidth=1.4, label=f"threshold {threshold:.2f}")
     axes.set(ylim=(-0.03, 1.03), xlim=(0, None), xlabel="time in s", ylabel="probability of being fake")
-    axes.set_title(f"verdict: {result.verdict}, fake_probability {result.fake_probability:.3f}", fontsize=12)
+    probability = probability_text(result)
+    axes.set_title(f"verdict: {result.verdict}, fake_probability {probability}", fontsize=12)
     axes.grid(alpha=0.25)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=10, frameon=False)
 
@@ -142,7 +148,7 @@ def draw_wheel(axes: Any, full_px: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-def draw(detector: flowtell.Detector, results: list[flowtell.Result], out: Path) -> None:
+def draw(detector: flowtell.Detector, results: list[flowtell.Result]) -> Figure:
     """Draw a row for each result: frames with boxes, their flow, and the score over time."""
     shown = [moments(detector, Path(result.file)) for result in results]
     lengths = np.concatenate(
@@ -170,8 +176,7 @@ def draw(detector: flowtell.Detector, results: list[flowtell.Result], out: Path)
         grid[1, 0].set_ylabel("flow in the box", fontsize=11)
         draw_wheel(grid[1, SHOWN], full_px)
         draw_scores(result, threshold, scores.subplots())
-    figure.savefig(out, dpi=100)
-    plt.close(figure)
+    return figure
 
 
 def judge_and_draw(bundle: Path | None, out: Path) -> int:
@@ -191,7 +196,14 @@ def judge_and_draw(bundle: Path | None, out: Path) -> int:
         if not result.faces:
             print(f"There is nothing to draw of {result.file}: {result.reason}", file=sys.stderr)
             return 1
-    draw(detector, results, out)
+    figure = draw(detector, results)
+    try:
+        figure.savefig(out, dpi=100)
+    except (OSError, ValueError) as error:
+        # of an ending that is no kind of picture, matplotlib says which are
+        why = getattr(error, "strerror", None) or error
+        print(f"demo: the picture '{out}' cannot be written: {why}; give another --out", file=sys.stderr)
+        return 1
     print(f"\nThe picture: {out.resolve()}")
     return 0
 

@@ -29,11 +29,10 @@ static int print_result(flowtell_stream *stream) {
     return 0;
 }
 
-static int judge(flowtell_stream *stream, int32_t width, int32_t height, double rate) {
+static int judge(flowtell_stream *stream, uint8_t *pixels, int32_t width, int32_t height, double rate) {
     const size_t frame_bytes = (size_t)width * (size_t)height * 3;
-    uint8_t *pixels = malloc(frame_bytes);
     flowtell_image image = {sizeof image, FLOWTELL_RGB, width, height, {pixels, NULL}, {3 * (int64_t)width, 0}};
-    int failed = pixels == NULL;
+    int failed = 0;
     for (long n = 0; !failed && fread(pixels, 1, frame_bytes, stdin) == frame_bytes; ++n) {
         failed = flowtell_stream_push(stream, &image, (double)n / rate) != FLOWTELL_OK;
         flowtell_clip clip = {sizeof clip, 0, 0.0, 0.0, {0, 0, 0, 0}, 0, 0, 0.0, 0.0, NULL};
@@ -42,7 +41,6 @@ static int judge(flowtell_stream *stream, int32_t width, int32_t height, double 
                     clip.fake_probability);
         }
     }
-    free(pixels);
     return failed || flowtell_stream_finish(stream, NULL) != FLOWTELL_OK || print_result(stream);
 }
 
@@ -56,12 +54,19 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: judge_raw BUNDLE WIDTH HEIGHT FRAMES_PER_SECOND < frames.rgb\n");
         return 2;
     }
+    uint8_t *pixels = malloc((size_t)width * (size_t)height * 3);
+    if (pixels == NULL) {
+        fprintf(stderr, "judge_raw: there is not enough memory for such frames\n");
+        return 1;
+    }
     int failed = flowtell_detector_open(&options, &detector) != FLOWTELL_OK ||
-                 flowtell_stream_open(detector, NULL, &stream) != FLOWTELL_OK || judge(stream, width, height, rate);
+                 flowtell_stream_open(detector, NULL, &stream) != FLOWTELL_OK ||
+                 judge(stream, pixels, width, height, rate);
     if (failed) {
         fprintf(stderr, "judge_raw: %s\n", flowtell_last_error());
     }
     flowtell_stream_close(stream);
     flowtell_detector_close(detector);
+    free(pixels);
     return failed;
 }

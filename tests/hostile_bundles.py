@@ -202,6 +202,38 @@ def append_node(domain: str, op_type: str, **attributes: str) -> Callable[[onnx.
     )
 
 
+def wire_case(name: str, says: str, more: bytes) -> None:
+    """Add a case that has more bytes behind the detector graph, which parsers merge into the model."""
+
+    def harm(folder: Path) -> None:
+        replace(folder, "detector", (folder / "detector.onnx").read_bytes() + more)
+
+    CASES.append(HostileCase(name, says, harm))
+
+
+def wire_field(number: int, payload: bytes) -> bytes:
+    """One field as Protocol Buffers write it: `number` up to 15, the payload under 2 MiB."""
+    size = len(payload)
+    return bytes([number << 3 | 2, size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + payload
+
+
+wire_case(
+    "domains_times_versions",
+    "operators of the domain 'd0000'",
+    wire_field(
+        8,
+        b"".join(wire_field(1, b"d%04d" % n) + b"\x10" + bytes([n & 127 | 128, n >> 7]) for n in range(2000)),
+    ),
+)
+wire_case("a_million_dimensions", "a tensor of more than 64 dimensions",
+          wire_field(7, wire_field(5, wire_field(1, b"\1" * 1_000_000))))  # fmt: skip
+wire_case("a_million_fields", "it holds more than 1000000 fields", b"\x78\0" * 1_000_000)
+graph_case("long_domain", f"operators of the domain '{'x' * 200}...'", append_node("x" * 5000, "Run"))
+graph_case(
+    "many_opsets",
+    "imports opset 18, 1000, 1001, 1002",
+    lambda m: m.opset_import.extend(helper.make_opsetid("", version) for version in range(1000, 3000)),
+)
 graph_case("external_data", "keeps the tensor 'far' outside itself", with_external_data)
 graph_case(
     "external_data_in_a_subgraph", "keeps the tensor 'hidden' outside itself", with_hidden_external_data
@@ -268,6 +300,14 @@ CASES.append(HostileCase("duplicate_key", "the key 'format' appears twice",
                          edit_text('"format": 2,', '"format": 2, "format": 2,')))  # fmt: skip
 CASES.append(HostileCase("infinity_in_a_certificate", "holds a number that is not finite",
                          edit_text('"certificates": []', '"certificates": [{"x": 1e999}]')))  # fmt: skip
+CASES.append(HostileCase("huge_exponent", "item 1 of 'certificates' holds a number that is not finite",
+                         edit_text('"certificates": []',
+                                   '"certificates": [{}, {"x": 1e9223372036854775807}]')))  # fmt: skip
+CASES.append(HostileCase("long_duplicate_key", f"the key '{'k' * 200}...' appears twice",
+                         edit_text('"format": 2,', f'"{"k" * 5000}": 1, "{"k" * 5000}": 1,')))  # fmt: skip
+manifest_case("long_unknown_key", f"the unknown key '{'k' * 200}...'", lambda m: m.update({"k" * 5000: 1}))
+manifest_case("long_file_name", f"'{'f' * 200}...', but a graph must be a plain file name",
+              crop_file(file="f" * 5000 + ".onnx"))  # fmt: skip
 
 
 @case("manifest.json is not JSON as flowtell reads it: maximum recursion depth")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,7 @@ class SimulatedCuda:
         self.memory_bytes = memory_bytes
         self.memory = {}
         self.streams = {}
+        self._handles = itertools.count(1)
         self.copied_in = 0
 
     def cudaMalloc(self, size):  # noqa: N802
@@ -39,7 +41,7 @@ class SimulatedCuda:
         return (Status.cudaSuccess,)
 
     def cudaStreamCreate(self):  # noqa: N802
-        handle = len(self.streams) + 1
+        handle = next(self._handles)
         self.streams[handle] = []
         return Status.cudaSuccess, handle
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._cli_text import printable
+from ._cli_text import drop_output, printable
 from ._errors import FlowtellError
 from ._version import __version__
 
@@ -59,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     0: every file was judged. 1: some file could not be. 2: wrong usage, or nothing here can do what was
     asked. 130: interrupted.
     """
+    if sys.stderr is None:
+        # print() would take standard output instead
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # file names are bytes: one that the terminal cannot show must not end the run
@@ -95,18 +98,13 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # whoever read the output has had enough
-        _drop_output()
+        drop_output(sys.stdout)
         return EXIT_NOT_JUDGED
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise
-        _drop_output()
+        drop_output(sys.stdout)
         return _fail(f"the output cannot be written: {error.strerror or error}")
-
-
-def _drop_output() -> None:
-    """Keep the interpreter from complaining when it flushes what nobody takes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _extras(command: Command) -> str:

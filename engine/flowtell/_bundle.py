@@ -12,7 +12,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._errors import BundleError, InputError
+from ._arguments import is_path
+from ._errors import BundleError, InputError, shortened
 from ._manifest import MAX_GRAPH_BYTES, MAX_MANIFEST_BYTES, GraphFile, Manifest, manifest_from_bytes
 from ._protobuf import GraphFacts, MalformedGraphError, graph_facts_from_bytes
 
@@ -52,7 +53,7 @@ class Bundle:
             BundleError: where there is no bundle, or its manifest is not one this version reads.
         """
         folder = Path(path) if path is not None else default_bundle_path()
-        if not folder.is_dir():
+        if not _is_folder(folder):
             raise BundleError(f"there is no bundle at '{folder}': give a folder with a {MANIFEST_NAME}")
         return cls.from_manifest(folder, _read_regular_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES))
 
@@ -116,9 +117,21 @@ def bundle_from_argument(bundle: Bundle | str | os.PathLike[str] | None) -> Bund
     """
     if isinstance(bundle, Bundle):
         return bundle
-    if bundle is None or isinstance(bundle, str | os.PathLike):
+    if bundle is None or is_path(bundle):
         return Bundle.open(bundle)
     raise InputError(f"bundle must be a folder, a Bundle or None, not {type(bundle).__name__}")
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether there is a folder; raise BundleError where that cannot be seen."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        raise BundleError(
+            f"the bundle at '{shortened(str(path))}' cannot be opened: {error.strerror}"
+        ) from error
 
 
 def _read_regular_file(folder: Path, name: str, limit_bytes: int) -> bytes:
@@ -168,12 +181,11 @@ def _require_portable(facts: GraphFacts, file: str, opsets: range) -> None:
         raise BundleError(
             f"'{file}' has ONNX IR version {max(facts.ir_versions)}; at most {MAX_IR_VERSION} is read"
         )
-    unknown = {domain for domain, _ in facts.opsets} | facts.domains
-    for domain in sorted(unknown - DEFAULT_DOMAINS):
+    for domain in sorted(facts.domains - DEFAULT_DOMAINS):
         raise BundleError(f"'{file}' uses operators of the domain '{domain}'; only standard ones are run")
-    versions = sorted({version for _, version in facts.opsets})
+    versions = sorted(facts.opset_versions)
     if not versions or any(version not in opsets for version in versions):
-        stated = ", ".join(map(str, versions)) or "none"
+        stated = shortened(", ".join(map(str, versions))) or "none"
         raise BundleError(
             f"'{file}' imports opset {stated}; from {opsets.start} to {opsets.stop - 1} is read"
         )

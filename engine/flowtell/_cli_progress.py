@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from ._cli_text import printable
+from ._cli_text import drop_output, printable
 from ._pipeline import Progress
 
 __all__ = ["ProgressBar", "TerminalLine", "bar_text"]
@@ -19,7 +20,10 @@ _BAR_WIDTH = 24
 
 
 class TerminalLine:
-    """The last line of a terminal, drawn again and again, ten times a second at most; nothing elsewhere."""
+    """The last line of a terminal, drawn again and again, ten times a second at most; nothing elsewhere.
+
+    A terminal that goes away ends the drawing and nothing else.
+    """
 
     def __init__(self, stream: TextIO | None) -> None:
         """Draw on `stream`; None, what Python has for one that was closed, is nowhere."""
@@ -32,14 +36,23 @@ class TerminalLine:
         if self._stream is None or now_s - self._drawn_s < _REDRAW_S:
             return
         self._drawn_s = now_s
-        self._stream.write("\r\x1b[2K" + text()[: shutil.get_terminal_size().columns - 1])
-        self._stream.flush()
+        self._write(text()[: shutil.get_terminal_size().columns - 1])
 
     def wipe(self) -> None:
         """Remove what was drawn, if anything was."""
-        if self._stream is not None and self._drawn_s:
-            self._stream.write("\r\x1b[2K")
+        if self._drawn_s:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(f"\r\x1b[2K{text}")
             self._stream.flush()
+        except OSError as error:
+            if error.errno == errno.EIO:
+                drop_output(self._stream)
+            self._stream = None
 
 
 class ProgressBar:

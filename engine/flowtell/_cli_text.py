@@ -1,8 +1,21 @@
-"""What the command shows of names and words that come from files."""
+"""What the command shows of names and words that come from files, and where nobody sees it."""
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+import os
+from typing import TextIO
+
+__all__ = ["drop_output", "printable"]
+
+
+def drop_output(stream: TextIO) -> None:
+    """Send what a stream is given, and what it still holds, nowhere: whoever took it is gone.
+
+    Otherwise the interpreter complains when it flushes the stream at its end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def printable(text: str) -> str:

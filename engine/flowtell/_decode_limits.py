@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
+from ._arguments import is_finite
 from ._errors import InputError
 
 __all__ = ["DecodeLimits"]
@@ -36,7 +36,7 @@ class DecodeLimits:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InputError(f"{field.name} must be a number, not {value!r}")
-            if not (math.isfinite(value) and value > 0):
+            if not (is_finite(value) and value > 0):
                 raise InputError(f"{field.name} must be a positive finite number, not {value!r}")
         if not isinstance(self.memory_bytes, int):
             raise InputError(f"memory_bytes must be a whole number, not {self.memory_bytes!r}")

@@ -206,7 +206,7 @@ def _address_space_bytes() -> int:
 
 
 def _limit_process() -> None:
-    """Leave no core dump, write to no file, and start no process."""
+    """Leave no core file, write to no file, and start no process."""
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import mmap
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +29,7 @@ from ._decoder_protocol import (
     ProtocolError,
     pack,
 )
+from ._descriptors import connected_sockets, sealed_memory
 from ._errors import IsolationError
 from ._interpreters import DECODER_VARIABLE, IN_PROCESS, candidates
 
@@ -45,6 +46,8 @@ _CLOSE_S = 2.0
 
 _MAX_IDLE = 4
 """Idle decoders that are kept: 50 MB each."""
+
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
 
 _BOOT = """
 import json, sys, types
@@ -88,10 +91,13 @@ class DecoderProcess:
             DecoderGoneError, DecoderTimeoutError, OSError: where it does not start.
         """
         self._owner = os.getpid()
-        ring = _above_standard(_sealed_memory(RING_BYTES))
-        here, there = (socket.socket(fileno=_above_standard(end.detach())) for end in socket.socketpair())
-        try:
-            self._ring = mmap.mmap(ring, RING_BYTES, prot=mmap.PROT_READ)
+        with contextlib.ExitStack() as kept, contextlib.ExitStack() as handed_over:
+            ring = sealed_memory(RING_BYTES)
+            handed_over.callback(os.close, ring)
+            here, there = connected_sockets()
+            kept.enter_context(here)
+            handed_over.enter_context(there)
+            self._ring = kept.enter_context(mmap.mmap(ring, RING_BYTES, prot=mmap.PROT_READ))
             settings = {
                 "path": [str(Path(entry).absolute()) for entry in sys.path],
                 "package": str(Path(__file__).parent),
@@ -107,12 +113,7 @@ class DecoderProcess:
                 | {"OPENBLAS_NUM_THREADS": "1"},
                 process_group=0,
             )
-        except BaseException:
-            here.close()
-            raise
-        finally:
-            there.close()
-            os.close(ring)
+            kept.pop_all()
         self._connection = here
         self._buffer = MessageBuffer()
         try:
@@ -291,6 +292,8 @@ class DecoderPool:
                             continue
                         if known:
                             raise
+                    if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+                        raise _too_many_files(error) from None
                     refused.append(f"{interpreter} ({str(error) or 'no answer'})")
                     break
                 with self._lock:
@@ -304,26 +307,8 @@ class DecoderPool:
         )
 
 
-def _above_standard(descriptor: int) -> int:
-    """Return the descriptor, moved to 3 or more: a child's standard streams would hide it below.
-
-    Numbers below are given out where a host has closed its own standard streams.
-    """
-    import fcntl  # POSIX alone has it
-
-    if descriptor > 2:
-        return descriptor
-    try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(descriptor)
-
-
-def _sealed_memory(size: int) -> int:
-    """Return a descriptor of shared memory without a name that nobody can shrink below a reader's feet."""
-    import fcntl  # POSIX alone has it
-
-    memory = os.memfd_create("flowtell-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, size)
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return memory
+def _too_many_files(error: OSError) -> IsolationError:
+    return IsolationError(
+        f"no process that decodes videos can be started, as it needs a few more open files "
+        f"({error.strerror}): close some, or raise the limit on them (ulimit -n)"
+    )

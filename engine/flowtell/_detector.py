@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arguments import require_path
 from ._auto_provider import fastest_provider
 from ._bundle import Bundle, bundle_from_argument
 from ._cores import Cores
@@ -99,8 +100,8 @@ class Detector:
                 bundle has it. `bf16` is for `openvino` on a CPU with arithmetic in it.
             threads: how many compute at the same time, reading and judging together, 1 to 256; None: as many
                 as this process has cores.
-            clips_per_call: how many face clips share a call to the detector at most, 1 to 64; None: what
-                suits the provider. On the `cpu` provider scores do not depend on it.
+            clips_per_call: how many face clips share a call to the detector at most, 1 to 64, to a TensorRT
+                plan 8; None: what suits the provider. On the `cpu` provider scores do not depend on it.
             profile: what `flowtell bench tune` found for this bundle, instead of the four settings above.
 
         Raises:
@@ -133,10 +134,9 @@ class Detector:
             )
         graphs = open_face_graphs(opened, threads)
         taken = named or fastest_provider(opened, precision, graphs)
+        clips = taken.clips_in_a_call(clips_per_call)
         detector = open_session(opened, "detector", precision, taken, threads)
-        return cls(
-            opened, taken, precision, graphs, detector, threads, clips_per_call or taken.clips_per_call
-        )
+        return cls(opened, taken, precision, graphs, detector, threads, clips)
 
     @property
     def bundle(self) -> Bundle:
@@ -312,8 +312,7 @@ class Detector:
         control: RunControl,
         progress: Callable[[Progress], None] | None,
     ) -> Result:
-        if not isinstance(path, str | os.PathLike):
-            raise InputError(f"a video is named by a str or a path, not by {path!r}")
+        require_path(path)
         self._pool.require_caller()
         manifest = self._bundle.manifest
         with process_heap.run():

@@ -15,7 +15,18 @@ Anything else that comes out of flowtell is a bug in flowtell.
 
 from __future__ import annotations
 
-__all__ = ["BundleError", "DecodeError", "FlowtellError", "InputError", "IsolationError", "ProviderError"]
+__all__ = [
+    "BundleError",
+    "DecodeError",
+    "FlowtellError",
+    "InputError",
+    "IsolationError",
+    "ProviderError",
+    "shortened",
+]
+
+_SHOWN_CHARACTERS = 200
+"""Of a name in a sentence: a hostile one may be as long as its file."""
 
 
 class FlowtellError(Exception):
@@ -48,3 +59,8 @@ class IsolationError(FlowtellError):
 
 class InputError(FlowtellError, ValueError):
     """An argument of the caller is out of range, or of the wrong type or shape."""
+
+
+def shortened(text: str) -> str:
+    """Return `text` for a sentence: what is longer than 200 characters is cut and ends in three points."""
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

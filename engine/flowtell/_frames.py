@@ -103,7 +103,7 @@ class IsolatedReader:
     def __init__(self, path: str | os.PathLike[str], limits: DecodeLimits) -> None:
         """Open `path`; raises as `open_frames`."""
         require_file(path)
-        request = OpenRequest(os.fsencode(Path(path).absolute()), limits.cpu_s, limits.memory_bytes)
+        request = OpenRequest(os.fsencode(_name_elsewhere(path)), limits.cpu_s, limits.memory_bytes)
         self._limits = limits
         self._waited_s = 0.0
         self._any_frame = False
@@ -205,6 +205,25 @@ class IsolatedReader:
         if self._open:
             self._open = False
             _pool.give_back(self._decoder)
+
+
+def _name_elsewhere(path: str | os.PathLike[str]) -> Path:
+    """Return a name that means the same file in another process, as /dev/stdin and /proc/self/fd/3 do not.
+
+    Raises:
+        DecodeError: `undecodable`, for a file that has none, such as one that was removed while it was open.
+    """
+    name = Path(os.path.realpath(path))
+    try:
+        is_same = name.samefile(path)
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise DecodeError(
+            "undecodable",
+            f"'{path}' has no name by which another process could open it: give a file with one",
+        )
+    return name
 
 
 def _part_converter() -> PartConverter:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from ._errors import BundleError
+from ._errors import BundleError, shortened
 
 __all__ = ["GraphFile", "LeastEvidence", "Manifest", "Threshold", "TrainingSource", "manifest_from_bytes"]
 
@@ -131,8 +131,9 @@ def manifest_from_bytes(data: bytes) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"manifest.json is not JSON as flowtell reads it: {error}") from error
     if isinstance(document, dict) and document.get("format") != FORMAT:
+        stated = shortened(repr(document.get("format")))
         raise BundleError(
-            f"manifest.json has format {document.get('format')!r}; this flowtell reads format {FORMAT}: "
+            f"manifest.json has format {stated}; this flowtell reads format {FORMAT}: "
             "export the bundle again, or install a flowtell that knows that format"
         )
     fields = _object(
@@ -165,10 +166,11 @@ def manifest_from_bytes(data: bytes) -> Manifest:
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} appears twice")
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the key {shortened(key)!r} appears twice")
+        result[key] = value
     return result
 
 
@@ -186,7 +188,7 @@ def _object(
         raise BundleError(f"manifest.json: {where} must be an object")
     for key in value:
         if key not in required and key not in optional:
-            raise BundleError(f"manifest.json: {where} has the unknown key {key!r}")
+            raise BundleError(f"manifest.json: {where} has the unknown key {shortened(key)!r}")
     for key in required:
         if key not in value:
             raise BundleError(f"manifest.json: {where} lacks the key {key!r}")
@@ -253,8 +255,9 @@ def _graphs(value: Any, where: str) -> Mapping[str, Mapping[str, GraphFile]]:
 
 def _file_name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not _FILE_NAME.fullmatch(value):
+        found = repr(shortened(value)) if isinstance(value, str) else "no text"
         raise BundleError(
-            f"manifest.json: {where} is {value!r}, but a graph must be a plain file name that ends in .onnx, "
+            f"manifest.json: {where} is {found}, but a graph must be a plain file name that ends in .onnx, "
             "in the bundle's own folder"
         )
     return value

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._arguments import require_path
 from ._budget import EvenSample, require_clip_budget
 from ._bundle import Bundle, bundle_from_argument
 from ._clips import ClipMaker, FaceClip
@@ -197,6 +198,7 @@ def iter_face_clips(
         DecodeError: after the last good clip, where the file cannot be read, or not to its end.
         IsolationError: where no process that decodes videos can be started.
     """
+    require_path(path)
     require_clip_budget(max_clips)
     graphs = open_face_graphs(bundle_from_argument(bundle))
     is_sampled = max_clips is not None

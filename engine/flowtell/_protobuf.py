@@ -10,17 +10,23 @@ hide behind a later one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+
+from ._errors import shortened
 
 __all__ = ["GraphFacts", "MalformedGraphError", "graph_facts_from_bytes"]
 
 MAX_DEPTH = 32
 """Levels of nesting: a body of an If in a Loop in a function in a model is 10; hostile files go deeper."""
 
-MAX_MESSAGES = 2_000_000
-"""Messages walked in one file. The detector graph has about ten thousand; this bounds the time spent."""
+MAX_FIELDS = 1_000_000
+"""Fields walked in one file, messages included. The detector graph has eleven thousand; this bounds the time
+and the memory spent."""
+
+MAX_RANK = 64
+"""Dimensions of one stored tensor: as many as NumPy has; graphs have up to 6."""
 
 MAX_ELEMENTS = 1 << 28
 """Elements of one stored tensor: 1 GiB of float32. The largest layer of VGG16 as published, 25088x4096, has
@@ -47,7 +53,8 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "tensor": {},
     "opset": {},
 }
-_NODE_DOMAIN, _FUNCTION_DOMAIN, _MODEL_IR_VERSION, _OPSET_DOMAIN, _OPSET_VERSION = 7, 10, 1, 1, 2
+_DOMAINS = {"node": 7, "function": 10, "opset": 1}
+_MODEL_IR_VERSION, _OPSET_VERSION = 1, 2
 _TENSOR_DIMS, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION, _TENSOR_NAME = 1, 13, 14, 8
 
 
@@ -61,13 +68,15 @@ class GraphFacts:
 
     Attributes:
         ir_versions: every IR version stated (one in a sane file).
-        opsets: every imported (domain, version), of the model and of its local functions.
-        domains: the operator domains of all nodes and local functions, subgraphs included.
+        opset_versions: every imported version, of the model and of its local functions; 0 for none stated.
+        domains: the operator domains of all nodes, local functions and imports, subgraphs included.
         external_tensors: names of tensors whose data lies outside the file.
+
+    Names of more than 200 characters are cut.
     """
 
     ir_versions: frozenset[int]
-    opsets: frozenset[tuple[str, int]]
+    opset_versions: frozenset[int]
     domains: frozenset[str]
     external_tensors: tuple[str, ...]
 
@@ -80,55 +89,51 @@ def graph_facts_from_bytes(data: bytes) -> GraphFacts:
     """
     view = memoryview(data)
     ir_versions: set[int] = set()
-    opsets: set[tuple[str, int]] = set()
+    opset_versions: set[int] = set()
     domains: set[str] = set()
     external: list[str] = []
     stack: list[tuple[str, int, int, int]] = [("model", 0, len(data), 0)]
-    messages = graphs = 0
+    fields = graphs = 0
     while stack:
         kind, start, end, depth = stack.pop()
-        messages += 1
-        if messages > MAX_MESSAGES:
-            raise MalformedGraphError(f"it holds more than {MAX_MESSAGES} messages")
         if depth > MAX_DEPTH:
             raise MalformedGraphError(f"it is nested deeper than {MAX_DEPTH} levels")
         children = _CHILDREN[kind]
         graphs += kind == "graph"
-        opset_domains: list[str] = []
-        opset_versions: list[int] = []
-        name, is_external, elements = "", False, 1
-        node_domains: list[str] = []
+        has_domain = has_version = is_external = False
+        name, dims = "", list[int]()
         for field, wire, value, stop in _fields(view, start, end):
+            fields += 1
+            if fields > MAX_FIELDS:
+                raise MalformedGraphError(f"it holds more than {MAX_FIELDS} fields")
             if field in children:
                 if wire != _BYTES:
                     raise MalformedGraphError(f"field {field} of a {kind} is not a message")
                 stack.append((children[field], value, stop, depth + 1))
             elif kind == "model" and field == _MODEL_IR_VERSION:
                 ir_versions.add(_integer(wire, value))
-            elif kind == "node" and field == _NODE_DOMAIN:
-                node_domains.append(_text(view, wire, value, stop))
-            elif kind == "function" and field == _FUNCTION_DOMAIN:
+            elif field == _DOMAINS.get(kind):
                 domains.add(_text(view, wire, value, stop))
-            elif kind == "opset" and field == _OPSET_DOMAIN:
-                opset_domains.append(_text(view, wire, value, stop))
+                has_domain = True
             elif kind == "opset" and field == _OPSET_VERSION:
-                opset_versions.append(_integer(wire, value))
+                opset_versions.add(_integer(wire, value))
+                has_version = True
             elif kind == "tensor":
                 if field == _TENSOR_NAME:
                     name = _text(view, wire, value, stop)
                 elif field == _TENSOR_DIMS:
-                    elements = _multiply_dims(view, wire, value, stop, elements)
+                    _read_dims(view, wire, value, stop, dims)
                 elif field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value != 0):
                     is_external = True
-        if kind == "opset":
-            opsets.update(product(opset_domains or [""], opset_versions or [0]))
-        elif kind == "node":
-            domains.update(node_domains or [""])
-        elif is_external:
+        if kind in ("opset", "node") and not has_domain:
+            domains.add("")
+        if kind == "opset" and not has_version:
+            opset_versions.add(0)
+        if is_external:
             external.append(name)
     if not ir_versions or not graphs:
         raise MalformedGraphError("it has no IR version or no graph")
-    return GraphFacts(frozenset(ir_versions), frozenset(opsets), frozenset(domains), tuple(external))
+    return GraphFacts(frozenset(ir_versions), frozenset(opset_versions), frozenset(domains), tuple(external))
 
 
 def _fields(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -178,24 +183,27 @@ def _text(view: memoryview, wire: int, start: int, stop: int) -> str:
     if wire != _BYTES:
         raise MalformedGraphError("a name is not text")
     try:
-        return str(view[start:stop], "utf-8")
+        return shortened(str(view[start:stop], "utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedGraphError(f"a name is not UTF-8 at byte {start}") from error
 
 
-def _multiply_dims(view: memoryview, wire: int, value: int, stop: int, elements: int) -> int:
-    """Multiply `elements` by one dimension (a varint) or by several (packed into one field)."""
-    dims = [value]
-    if wire == _BYTES:
-        dims, position = [], value
-        while position < stop:
-            dim, position = _varint(view, position, stop)
-            dims.append(dim)
-    elif wire != _VARINT:
+def _read_dims(view: memoryview, wire: int, value: int, stop: int, dims: list[int]) -> None:
+    """Add one dimension (a varint) or several (packed into one field) to those of a tensor."""
+    if wire == _VARINT:
+        _add_dim(dims, value)
+    elif wire == _BYTES:
+        while value < stop:
+            dim, value = _varint(view, value, stop)
+            _add_dim(dims, dim)
+    else:
         raise MalformedGraphError("a dimension is not an integer")
-    for dim in dims:
-        # a negative dimension arrives as 2**64 minus its size and fails here too
-        elements *= dim
-        if elements > MAX_ELEMENTS:
-            raise MalformedGraphError(f"a tensor of more than {MAX_ELEMENTS} elements")
-    return elements
+
+
+def _add_dim(dims: list[int], dim: int) -> None:
+    dims.append(dim)
+    if len(dims) > MAX_RANK:
+        raise MalformedGraphError(f"a tensor of more than {MAX_RANK} dimensions")
+    # a negative dimension arrives as 2**64 minus its size and fails here too
+    if math.prod(dims) > MAX_ELEMENTS:
+        raise MalformedGraphError(f"a tensor of more than {MAX_ELEMENTS} elements")

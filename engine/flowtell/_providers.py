@@ -17,7 +17,7 @@ from . import (
     _provider_tensorrt,
     _provider_tensorrt_plan,
 )
-from ._errors import ProviderError
+from ._errors import InputError, ProviderError
 from ._manifest import PRECISIONS
 from ._plan_key import CLIPS_PER_CALL
 from ._runner import GraphRunner, GraphSource
@@ -48,6 +48,7 @@ class Provider:
         why_not: returns why it cannot be used here, in one sentence, or None.
         version: returns what computes, with its version.
         open_graph: loads a graph, for so many threads that call it at a time; raises ProviderError.
+        most_clips_per_call: how many face clips it takes in a call; None where memory alone limits it.
     """
 
     name: str
@@ -57,6 +58,21 @@ class Provider:
     why_not: Callable[[], str | None]
     version: Callable[[], str]
     open_graph: Callable[[GraphSource, int], GraphRunner]
+    most_clips_per_call: int | None = None
+
+    def clips_in_a_call(self, wanted: int | None) -> int:
+        """Return how many face clips share a call at most: `wanted`, or where that is None what suits it.
+
+        Raises:
+            InputError: where it does not take so many.
+        """
+        most = self.most_clips_per_call
+        if wanted is not None and most is not None and wanted > most:
+            raise InputError(
+                f"clips_per_call must be at most {most}, for which plans of the provider '{self.name}' are "
+                f"built, not {wanted}"
+            )
+        return wanted or self.clips_per_call
 
 
 _WITHOUT_BF16 = tuple(precision for precision in PRECISIONS if precision != "bf16")
@@ -100,6 +116,7 @@ _PROVIDERS = (
         _provider_tensorrt_plan.why_not,
         _provider_tensorrt_plan.version,
         _provider_tensorrt_plan.open_graph,
+        most_clips_per_call=CLIPS_PER_CALL,
     ),
     Provider(
         "tensorrt",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 
+from ._arguments import is_finite
 from ._errors import InputError
 
 __all__ = ["RunControl", "TimeUpError", "require_timeout"]
@@ -81,7 +81,7 @@ def require_timeout(timeout_s: float | None) -> float | None:
     if (
         isinstance(timeout_s, bool)
         or not isinstance(timeout_s, int | float)
-        or not (math.isfinite(timeout_s) and timeout_s > 0)
+        or not (is_finite(timeout_s) and timeout_s > 0)
     ):
         raise InputError(f"timeout_s must be a number of seconds above 0, not {timeout_s!r}")
     return min(float(timeout_s), _LONGEST_S)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ._arguments import is_finite
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
@@ -146,4 +147,4 @@ class Stream:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)
+    return isinstance(value, numbers.Real) and is_finite(value)

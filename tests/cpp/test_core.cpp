@@ -112,14 +112,17 @@ void test_json_values() {
     const flowtell_core::JsonValue value =
         flowtell_core::json_from_text(" {\"a\": [1, -2.5e1, true, null], \"\\u00e9\\ud83d\\ude00\\n\": \"\\\"\\/\", "
                                       "\"big\": 1e999, \"tiny\": -1e-999,"
+                                      "\"bigger\": 1e9223372036854775807,"
+                                      "\"tinier\": 0.001e-9223372036854775808,"
                                       "\"long\": 0." +
                                       std::string(400, '0') + "1, \"int\": 123456789012345678901234567890} ");
-    CHECK(value.members.size() == 6);
+    CHECK(value.members.size() == 8);
     CHECK(value.find("a")->items[0].kind == Kind::integer && value.find("a")->items[0].integer == 1);
     CHECK(value.find("a")->items[1].kind == Kind::real && value.find("a")->items[1].real == -25.0);
     CHECK(value.find("a")->items[2].boolean);
     CHECK(value.find("\xc3\xa9\xf0\x9f\x98\x80\n")->text == "\"/");
-    CHECK(std::isinf(value.find("big")->real));
+    CHECK(std::isinf(value.find("big")->real) && std::isinf(value.find("bigger")->real));
+    CHECK(value.find("tinier")->real == 0.0);
     CHECK(value.find("tiny")->real == 0.0 && value.find("long")->real == 0.0);
     CHECK(value.find("int")->integer == std::numeric_limits<int64_t>::max() && value.find("int")->real > 1e29);
     CHECK(value.find("absent") == nullptr);
@@ -208,6 +211,17 @@ void test_graph_facts_refuse_numbers_beyond_64_bits() {
     }
 }
 
+void test_long_names_are_cut_between_characters() {
+    std::string exact, longer;
+    for (int i = 0; i < 200; ++i) {
+        exact += "\xc3\xa9";
+    }
+    longer = exact + "\xc3\xa9";
+    CHECK(flowtell_core::shortened(exact) == exact);
+    CHECK(flowtell_core::shortened(longer) == exact + "...");
+    CHECK(flowtell_core::shortened("") == "");
+}
+
 } // namespace
 
 int main() {
@@ -220,6 +234,7 @@ int main() {
     test_expected_face();
     test_even_sample();
     test_graph_facts_refuse_numbers_beyond_64_bits();
+    test_long_names_are_cut_between_characters();
     CHECK(flowtell_core::sigmoid(0.0) == 0.5 && flowtell_core::sigmoid(-1000.0) == 0.0 &&
           flowtell_core::sigmoid(1000.0) == 1.0);
     return failures == 0 ? 0 : 1;

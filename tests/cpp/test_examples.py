@@ -93,6 +93,23 @@ def test_what_cannot_be_judged_live_is_said(
     assert done.stderr.startswith(("usage: judge_live", "judge_live: "))
 
 
+@pytest.mark.parametrize("program", ["judge_raw", "judge_live"])
+@pytest.mark.parametrize("side", ["2147483647", "300000"])
+def test_frames_beyond_the_memory_are_said(
+    program: str, side: str, c_build: Path, onnxruntime_library: Path, tiny_bundle: Path
+) -> None:
+    limited = ["prlimit", f"--as={8 << 30}", c_build / "examples" / program, tiny_bundle, side, side, "25"]
+    done = subprocess.run(
+        [str(word) for word in limited],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "FLOWTELL_ONNXRUNTIME": str(onnxruntime_library)},
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"{program}: there is not enough memory for such frames\n"
+
+
 def test_examples_are_short() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.glob("judge*")}
     assert len(lengths) == 4

@@ -67,6 +67,17 @@ def test_is_refused_in_the_words_of_python(case: HostileCase, refuse: Refusal, t
         assert sentence.replace("\\\\", "\\") == str(caught.value).replace("\\\\", "\\")
 
 
+@pytest.mark.parametrize("name", ["nowhere", "x" * 300, "loop", "file/inside"])
+def test_a_folder_that_is_none_is_refused_in_the_words_of_python(
+    name: str, refuse: Refusal, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(tmp_path / name)
+    assert refuse(tmp_path / name) == (FLOWTELL_BUNDLE_ERROR, str(caught.value))
+
+
 def test_bf16_is_refused_with_who_computes_it(refuse: Refusal, tiny_bundle: Path) -> None:
     status, sentence = refuse(tiny_bundle, b"bf16")
     assert status == FLOWTELL_PROVIDER_ERROR

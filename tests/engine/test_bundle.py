@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import flowtell
 from flowtell import Bundle, BundleError, Detector, InputError
+from flowtell.__main__ import main
 from flowtell._bundle import bundle_from_argument
 
 
@@ -49,6 +50,25 @@ def test_missing_folder_manifest_and_graph(tmp_path, bundle_copy):
     refused(tmp_path / "empty", "has no 'manifest.json'")
     (bundle_copy / "crop.onnx").unlink()
     refused(bundle_copy, "has no 'crop.onnx'")
+
+
+def test_a_folder_that_cannot_be_looked_at(tmp_path, capsys):
+    refused(tmp_path / ("x" * 300), f"the bundle at '{tmp_path}", "cannot be opened: File name too long")
+    (tmp_path / "loop").symlink_to("loop")
+    refused(tmp_path / "loop", "/loop' cannot be opened: Too many levels of symbolic links")
+    refused(tmp_path / "null\0", "there is no bundle")
+    assert main(["info", "x" * 300]) == 2
+    said = f"flowtell: the bundle at '{'x' * 200}...' cannot be opened: File name too long\n"
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may look into every folder")
+def test_a_folder_that_the_user_may_not_look_into(bundle_copy):
+    bundle_copy.parent.chmod(0)
+    try:
+        refused(bundle_copy, "cannot be opened: Permission denied")
+    finally:
+        bundle_copy.parent.chmod(0o700)
 
 
 def test_graph_or_precision_that_the_bundle_lacks(motion_bundle):

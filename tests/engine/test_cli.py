@@ -288,6 +288,14 @@ def test_a_closed_standard_stream_is_no_matter(motion_bundle, stream):
     assert stream == ">&-" or "16 of 96" in done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the stream")
+@pytest.mark.parametrize("words", [["judge"], ["detect", "--bundle", "nowhere", "a.mp4"], []])
+def test_what_is_wrong_is_no_output_where_standard_error_is_closed(words):
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "flowtell", *words]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names there are always Unicode")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_file_name_that_is_no_unicode_is_judged_and_shown_escaped(motion_bundle, tmp_path, options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from importlib import resources
 
 import jsonschema
@@ -174,3 +175,18 @@ def test_refuses_what_json_alone_lets_through(text, says):
 def test_refuses_what_is_not_utf8():
     with pytest.raises(BundleError, match="not JSON"):
         manifest_from_bytes(b'{"name": "\xff"}')
+
+
+def test_a_duplicate_behind_many_keys_is_found_in_one_pass():
+    """Every key against every other would be 10 s of processor time."""
+    keys = [f'"{n:x}":0' for n in range(30_000)]
+    begun_s = time.process_time()
+    with pytest.raises(BundleError, match="the key '752f' appears twice"):
+        manifest_from_bytes(f"{{{','.join([*keys, keys[-1]])}}}".encode())
+    assert time.process_time() - begun_s < 2
+
+
+def test_what_is_long_goes_into_a_sentence_in_part():
+    document = {**GOOD, "format": "2" * 5000}
+    with pytest.raises(BundleError, match=r"has format '2{199}\.\.\.; this flowtell reads format 2"):
+        manifest_from_bytes(json.dumps(document).encode())

@@ -207,6 +207,11 @@ def test_the_detector_runs_the_plan_of_the_cache_and_no_other(gpu, own_cache, ti
         assert detector.provider == "TensorRT plan"
         got = detector.score_clips(clips)
     np.testing.assert_array_equal(got.pair_logits, wanted(tiny_bundle, clips)[0])
+    for most, asked in ((None, 8), (8, 8), (3, 3)):
+        with Detector.open(bundle, provider="tensorrt", clips_per_call=most) as detector:
+            assert detector.clips_per_call == asked
+    with pytest.raises(InputError, match="clips_per_call must be at most 8, for which plans of the provider"):
+        Detector.open(bundle, provider="tensorrt", clips_per_call=9)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ProviderError, match=r"was not made here, .* 'flowtell plan' builds it again"):
         Detector.open(bundle, provider="tensorrt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -69,3 +70,22 @@ def test_demo_without_a_bundle_says_so_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert re.fullmatch(r"demo: there is no bundle at .*\n", done.stderr)
     assert not (tmp_path / "demo.png").exists()
+
+
+def test_demo_draws_what_a_bundle_abstains_from(tiny_bundle_copy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib.pyplot", reason="the picture is drawn with matplotlib")
+    manifest = tiny_bundle_copy / "manifest.json"
+    stated = {**json.loads(manifest.read_text()), "least_evidence": {"pairs": 9999, "face_px": 0}}
+    manifest.write_text(json.dumps(stated))
+    done = run_demo("--bundle", tiny_bundle_copy, "--out", tmp_path / "demo.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"thin_evidence  undecided  -  ", done.stdout)) == 2
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["nowhere/demo.png", "demo.xyz"])
+def test_demo_says_in_one_sentence_that_it_cannot_write(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    pytest.importorskip("matplotlib.pyplot", reason="the picture is drawn with matplotlib")
+    done = run_demo("--bundle", tiny_bundle, "--out", tmp_path / name)
+    assert done.returncode == 1
+    assert re.fullmatch(r"demo: the picture '.*' cannot be written: .*; give another --out\n", done.stderr)

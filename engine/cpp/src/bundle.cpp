@@ -3,6 +3,7 @@
 #include "graph_facts.h"
 #include "sha256.h"
 #include "status.h"
+#include "utf8.h"
 
 #include <cerrno>
 #include <cinttypes>
@@ -98,7 +99,15 @@ std::vector<uint8_t> read_regular_file(const std::string &folder, const char *na
 
 bool is_folder(const std::string &path) {
     struct stat status;
-    return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (::stat(path.c_str(), &status) == 0) {
+        return S_ISDIR(status.st_mode);
+    }
+    const int failure = errno;
+    if (failure != ENOENT && failure != ENOTDIR) {
+        throw error(FLOWTELL_BUNDLE_ERROR, "the bundle at '%s' cannot be opened: %s",
+                    flowtell_core::shortened(path).c_str(), words_of(failure).c_str());
+    }
+    return false;
 }
 
 } // namespace
@@ -157,18 +166,13 @@ void require_portable_graph(const uint8_t *data, size_t size, const std::string 
         throw error(FLOWTELL_BUNDLE_ERROR, "'%s' has ONNX IR version %" PRIu64 "; at most %" PRIu64 " is read",
                     file.c_str(), *facts.ir_versions.rbegin(), max_ir_version);
     }
-    std::set<std::string> domains = facts.domains;
-    std::set<uint64_t> versions;
-    for (const auto &[domain, version] : facts.opsets) {
-        domains.insert(domain);
-        versions.insert(version);
-    }
-    for (const std::string &domain : domains) {
+    for (const std::string &domain : facts.domains) {
         if (!domain.empty() && domain != "ai.onnx") {
             throw error(FLOWTELL_BUNDLE_ERROR, "'%s' uses operators of the domain '%s'; only standard ones are run",
                         file.c_str(), domain.c_str());
         }
     }
+    const std::set<uint64_t> &versions = facts.opset_versions;
     const Opsets read = precision == "bf16" ? bfloat16_opsets : opsets;
     if (versions.empty() || *versions.begin() < read.first || *versions.rbegin() > read.last) {
         std::string stated;
@@ -176,7 +180,7 @@ void require_portable_graph(const uint8_t *data, size_t size, const std::string 
             stated += (stated.empty() ? "" : ", ") + std::to_string(version);
         }
         throw error(FLOWTELL_BUNDLE_ERROR, "'%s' imports opset %s; from %" PRIu64 " to %" PRIu64 " is read",
-                    file.c_str(), stated.empty() ? "none" : stated.c_str(), read.first, read.last);
+                    file.c_str(), stated.empty() ? "none" : shortened(stated).c_str(), read.first, read.last);
     }
 }
 

@@ -14,7 +14,8 @@ using flowtell_core::MalformedGraph;
 
 // As engine/flowtell/_protobuf.py has them, with the reasons.
 constexpr int max_depth = 32;
-constexpr int max_messages = 2'000'000;
+constexpr int max_fields = 1'000'000;
+constexpr int max_rank = 64;
 constexpr uint64_t max_elements = uint64_t{1} << 28;
 
 enum class Kind { model, training, graph, function, node, attribute, sparse_tensor, tensor, opset };
@@ -63,6 +64,11 @@ struct Message {
     int depth;
 };
 
+struct Shape {
+    int rank = 0;
+    uint64_t elements = 1;
+};
+
 struct Field {
     uint64_t number;
     unsigned wire;
@@ -89,13 +95,10 @@ class Walk {
 
     GraphFacts facts() {
         std::vector<Message> stack = {{Kind::model, 0, size_, 0}};
-        int messages = 0, graphs = 0;
+        int graphs = 0;
         while (!stack.empty()) {
             const Message message = stack.back();
             stack.pop_back();
-            if (++messages > max_messages) {
-                throw MalformedGraph("it holds more than " + std::to_string(max_messages) + " messages");
-            }
             if (message.depth > max_depth) {
                 throw MalformedGraph("it is nested deeper than " + std::to_string(max_depth) + " levels");
             }
@@ -110,13 +113,14 @@ class Walk {
 
   private:
     void read_message(const Message &message, std::vector<Message> &stack) {
-        std::vector<std::string> own_domains;
-        std::vector<uint64_t> own_versions;
         std::string tensor;
-        bool is_external = false;
-        uint64_t elements = 1;
+        bool has_domain = false, has_version = false, is_external = false;
+        Shape shape;
         for (size_t position = message.start; position < message.end;) {
             const Field field = next_field(position, message.end);
+            if (++fields_ > max_fields) {
+                throw MalformedGraph("it holds more than " + std::to_string(max_fields) + " fields");
+            }
             if (const Child *child = child_of(message.kind, field.number)) {
                 if (field.wire != wire_bytes) {
                     throw MalformedGraph("field " + std::to_string(field.number) + " of a " +
@@ -126,40 +130,31 @@ class Walk {
             } else if (message.kind == Kind::model && field.number == model_ir_version) {
                 facts_.ir_versions.insert(version(field));
             } else if ((message.kind == Kind::node && field.number == node_domain) ||
+                       (message.kind == Kind::function && field.number == function_domain) ||
                        (message.kind == Kind::opset && field.number == opset_domain)) {
-                own_domains.push_back(text(field));
-            } else if (message.kind == Kind::function && field.number == function_domain) {
                 facts_.domains.insert(text(field));
+                has_domain = true;
             } else if (message.kind == Kind::opset && field.number == opset_version) {
-                own_versions.push_back(version(field));
+                facts_.opset_versions.insert(version(field));
+                has_version = true;
             } else if (message.kind == Kind::tensor) {
                 if (field.number == tensor_name) {
                     tensor = text(field);
                 } else if (field.number == tensor_dims) {
-                    multiply_dims(field, elements);
+                    read_dims(field, shape);
                 } else if (field.number == tensor_external_data ||
                            (field.number == tensor_data_location && field.value != 0)) {
                     is_external = true;
                 }
             }
         }
-        if (message.kind == Kind::opset || message.kind == Kind::node) {
-            if (own_domains.empty()) {
-                own_domains.emplace_back();
-            }
+        if ((message.kind == Kind::opset || message.kind == Kind::node) && !has_domain) {
+            facts_.domains.emplace();
         }
-        if (message.kind == Kind::opset) {
-            if (own_versions.empty()) {
-                own_versions.push_back(0);
-            }
-            for (const std::string &domain : own_domains) {
-                for (const uint64_t stated : own_versions) {
-                    facts_.opsets.emplace(domain, stated);
-                }
-            }
-        } else if (message.kind == Kind::node) {
-            facts_.domains.insert(own_domains.begin(), own_domains.end());
-        } else if (is_external) {
+        if (message.kind == Kind::opset && !has_version) {
+            facts_.opset_versions.insert(0);
+        }
+        if (is_external) {
             facts_.external_tensors.push_back(tensor);
         }
     }
@@ -227,33 +222,37 @@ class Walk {
         if (!flowtell_core::is_utf8(bytes)) {
             throw MalformedGraph(at_byte("a name is not UTF-8", start));
         }
-        return std::string(bytes);
+        return flowtell_core::shortened(bytes);
     }
 
     // One dimension (a varint) or several (packed into one field).
-    void multiply_dims(const Field &field, uint64_t &elements) const {
+    void read_dims(const Field &field, Shape &shape) const {
         if (field.wire == wire_varint) {
-            multiply(field.value, elements);
+            add_dim(field.value, shape);
         } else if (field.wire == wire_bytes) {
             for (auto position = static_cast<size_t>(field.value); position < field.stop;) {
-                multiply(varint(position, field.stop), elements);
+                add_dim(varint(position, field.stop), shape);
             }
         } else {
             throw MalformedGraph("a dimension is not an integer");
         }
     }
 
-    // A negative dimension arrives as 2**64 minus its size and fails here too.
-    static void multiply(uint64_t dimension, uint64_t &elements) {
-        if (dimension != 0 && elements > max_elements / dimension) {
+    static void add_dim(uint64_t dimension, Shape &shape) {
+        if (++shape.rank > max_rank) {
+            throw MalformedGraph("a tensor of more than " + std::to_string(max_rank) + " dimensions");
+        }
+        // a negative dimension arrives as 2**64 minus its size and fails here too
+        if (dimension != 0 && shape.elements > max_elements / dimension) {
             throw MalformedGraph("a tensor of more than " + std::to_string(max_elements) + " elements");
         }
-        elements *= dimension;
+        shape.elements *= dimension;
     }
 
     const uint8_t *data_;
     size_t size_;
     GraphFacts facts_;
+    int fields_ = 0;
 };
 
 } // namespace

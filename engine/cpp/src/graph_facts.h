@@ -6,7 +6,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace flowtell_core {
@@ -17,11 +16,12 @@ class MalformedGraph : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// Names of more than 200 characters are cut.
 struct GraphFacts {
-    std::set<uint64_t> ir_versions;                    // every one stated
-    std::set<std::pair<std::string, uint64_t>> opsets; // of the model and of its local functions
-    std::set<std::string> domains;                     // of all nodes and local functions, subgraphs included
-    std::vector<std::string> external_tensors;         // names of tensors whose data lies outside the file
+    std::set<uint64_t> ir_versions;            // every one stated
+    std::set<uint64_t> opset_versions;         // every import's, of the model and of its local functions
+    std::set<std::string> domains;             // of all nodes, local functions and imports, subgraphs included
+    std::vector<std::string> external_tensors; // names of tensors whose data lies outside the file
 };
 
 // Throws MalformedGraph.

@@ -106,7 +106,7 @@ class Reader {
             }
             std::string key = read_string();
             if (!seen.insert(key).second) {
-                throw JsonError("the key '" + key + "' appears twice");
+                throw JsonError("the key '" + flowtell_core::shortened(key) + "' appears twice");
             }
             skip_space();
             if (!take(':')) {
@@ -267,13 +267,15 @@ class Reader {
         const size_t first = digits.find_first_of("123456789");
         const size_t point = std::min(digits.find('.'), digits.size());
         const auto place = static_cast<int64_t>(point) - static_cast<int64_t>(first);
+        constexpr int64_t farthest = int64_t{1} << 40; // farther than a manifest has digits
         int64_t exponent = 0;
         if (mark != std::string_view::npos) {
             const bool has_plus = number[mark + 1] == '+';
             const char *begin = number.data() + mark + (has_plus ? 2 : 1);
             if (std::from_chars(begin, number.data() + number.size(), exponent).ec != std::errc()) {
-                exponent = (*begin == '-' ? -1 : 1) * (int64_t{1} << 40); // farther than a manifest has digits
+                exponent = *begin == '-' ? -farthest : farthest;
             }
+            exponent = std::clamp(exponent, -farthest, farthest);
         }
         const double magnitude = place + exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
         return is_negative ? -magnitude : magnitude;

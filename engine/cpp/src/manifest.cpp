@@ -43,7 +43,7 @@ void parse_object(const JsonValue &value, const std::string &where, std::initial
         const bool known =
             std::any_of(entries.begin(), entries.end(), [&key = key](const Entry &entry) { return entry.key == key; });
         if (!known) {
-            refuse(": " + where + " has the unknown key " + quoted(key));
+            refuse(": " + where + " has the unknown key " + quoted(flowtell_core::shortened(key)));
         }
     }
     for (const Entry &entry : entries) {
@@ -129,7 +129,7 @@ bool is_file_name(std::string_view name) {
 
 std::string file_name_of(const JsonValue &value, const std::string &where) {
     if (value.kind != Kind::text || !is_file_name(value.text)) {
-        const std::string found = value.kind == Kind::text ? quoted(value.text) : "no text";
+        const std::string found = value.kind == Kind::text ? quoted(flowtell_core::shortened(value.text)) : "no text";
         refuse(": " + where + " is " + found +
                ", but a graph must be a plain file name that ends in .onnx, in the bundle's own folder");
     }

@@ -1,5 +1,11 @@
 #include "utf8.h"
 
+namespace {
+
+constexpr int shown_characters = 200;
+
+} // namespace
+
 int32_t flowtell_core::next_code_point(std::string_view text, size_t &position) noexcept {
     const auto byte_at = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
     const size_t start = position++;
@@ -35,4 +41,12 @@ bool flowtell_core::is_utf8(std::string_view text) noexcept {
         }
     }
     return true;
+}
+
+std::string flowtell_core::shortened(std::string_view text) {
+    size_t end = 0;
+    for (int shown = 0; shown < shown_characters && end < text.size(); ++shown) {
+        next_code_point(text, end);
+    }
+    return std::string(text.substr(0, end)) + (end < text.size() ? "..." : "");
 }

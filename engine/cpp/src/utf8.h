@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace flowtell_core {
@@ -13,5 +14,9 @@ constexpr int32_t not_utf8 = -1;
 int32_t next_code_point(std::string_view text, size_t &position) noexcept;
 
 bool is_utf8(std::string_view text) noexcept;
+
+// A name for a sentence: what is longer than 200 characters is cut and ends in three points. A hostile one may be as
+// long as its file.
+std::string shortened(std::string_view text);
 
 } // namespace flowtell_core
