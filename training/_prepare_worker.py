@@ -20,7 +20,7 @@ from flowtell._cli_quiet import hush_tensorflow
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.video import video_sha256
 
-__all__ = ["cut_clips", "main", "store_flow"]
+__all__ = ["cut_clips", "main", "store_flow", "write_record"]
 
 
 def main():
@@ -80,18 +80,35 @@ def cut_clips(job):
         write_clips(path, kept, job["facts"])
         shard = {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
     none = "no face clip of full length" if sum(dropped.values()) else "no face was found for long enough"
+    # The record is written last: where it exists, the shard is whole.
+    write_record(job, kept, dropped, failure or (None if kept else none), state, shard)
+
+
+def write_record(job, clips, dropped, reason, state, shard):
+    """Write what a video gave.
+
+    Args:
+        job: as for `cut_clips`.
+        clips: list of `FaceClip` that are in the shard.
+        dropped: dict of how many clips were left out, `short` and `background`.
+        reason: why there are no clips, or no more; None where all is well.
+        state: as of a `DecodeError`, or `died` where the process that read the video did; else None.
+        shard: dict of `file`, `sha256` and `bytes`, or None.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     record = {
         **job["facts"],
         "video_sha256": video_sha256(job["path"]),
         "clips": [
-            {"track": c.track, "start_s": c.start_s, "end_s": c.end_s, "box": list(c.box)} for c in kept
+            {"track": c.track, "start_s": c.start_s, "end_s": c.end_s, "box": list(c.box)} for c in clips
         ],
         "dropped": dropped,
-        "reason": failure or (None if kept else none),
+        "reason": reason,
         "state": state,
         "shard": shard,
     }
-    # The record is written last: where it exists, the shard is whole.
     write_json(Path(job["record"]), record)
 
 
@@ -99,8 +116,8 @@ def store_flow(job):
     """Compute and store the flow of a video's clips.
 
     Args:
-        job: dict of `source` (a bundle, a model folder or a run of the flow trainer), `clips` (the shard of
-            clips), `shard` and `record`.
+        job: dict of `source` (a bundle, a model folder or a run of the flow trainer), `path` (of the shard
+            of clips), `shard` and `record`.
 
     Raises:
         OSError: the shard cannot be written.
@@ -110,9 +127,9 @@ def store_flow(job):
 
     flow = _flow_source(job["source"])
     path = Path(job["shard"])
-    write_flow(path, (flow(clip) for clip in read_arrays(Path(job["clips"]), "frames")))
+    write_flow(path, (flow(clip) for clip in read_arrays(Path(job["path"]), "frames")))
     shard = {"file": path.name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
-    write_json(Path(job["record"]), {"shard": shard, "clips_sha256": file_sha256(job["clips"])})
+    write_json(Path(job["record"]), {"shard": shard, "clips_sha256": file_sha256(job["path"])})
 
 
 def _clips(job):

@@ -35,10 +35,10 @@ class WorkerPool:
             worker.wait()
 
     def run(self, jobs):
-        """Yield (job, error) for each job as it ends, error being None or one sentence.
+        """Yield (job, error, whether its process died) for each job as it ends, error None or one sentence.
 
         A job whose process dies gives an error that names the signal; the next job gets a new process. A job
-        that no process can be started for gives an error that says why.
+        that no process can be started for gives an error that says why. Each job says what it is of: `path`.
         """
         waiting, done = queue.SimpleQueue(), queue.SimpleQueue()
         for job in jobs:
@@ -65,7 +65,7 @@ class WorkerPool:
                 worker = worker or self._start()
             except OSError as error:
                 cause = error.strerror or error
-                done.put((job, f"no process can be started to work on '{job['record']}': {cause}"))
+                done.put((job, f"no process can be started to work on '{job['path']}': {cause}", False))
                 continue
             if worker is None:
                 break
@@ -77,12 +77,12 @@ class WorkerPool:
                 answer = ""
             # A line that does not end is of a process that died while it wrote.
             if answer.endswith("\n"):
-                done.put((job, json.loads(answer)["error"]))
+                done.put((job, json.loads(answer)["error"], False))
                 continue
             code = worker.wait()
             worker = None
             cause = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-            done.put((job, f"the process that worked on '{job['record']}' {cause}"))
+            done.put((job, f"the process that worked on '{job['path']}' {cause}", True))
         if worker is not None:
             worker.stdin.close()
             worker.wait()

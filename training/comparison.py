@@ -101,7 +101,7 @@ def risk_coverage(probabilities, labels, threshold):
     Args:
         probabilities: float `[N]` in (0, 1).
         labels: `[N]`, 1 fake, 0 real.
-        threshold: above it a file reads fake.
+        threshold: above it a file reads fake; one for all, or float `[N]`.
 
     Returns:
         (coverage, risk): float `[N]` each: with the surest k of N files judged, k / N and the share of wrong

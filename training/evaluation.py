@@ -18,6 +18,7 @@ from flowtell.training.metrics import (
     rate_upper_bound,
     reliability,
     roc_curve,
+    sigmoid,
     threshold_at_rate,
 )
 from flowtell.training.models import TrainedModels
@@ -217,7 +218,7 @@ def _point(threshold, name, scores, labels):
 
 
 def _file_probability(judged, temperature=1.0):
-    probabilities = _sigmoid(judged.clip_logits / temperature)
+    probabilities = sigmoid(judged.clip_logits / temperature)
     pairs = judged.pair_logits.shape[1]
     deciding = deciding_tracks(((track, False, pairs) for track in judged.tracks.tolist()), pairs)
     return max(float(np.mean(probabilities[judged.tracks == track])) for track in deciding)
@@ -225,7 +226,7 @@ def _file_probability(judged, temperature=1.0):
 
 def _level(logits, labels, people, threshold, draws):
     counts = [len(values) for values in logits]
-    scores = _sigmoid(np.concatenate(logits))
+    scores = sigmoid(np.concatenate(logits))
     return _figures(scores, np.repeat(labels, counts), np.repeat(people, counts), threshold, draws)
 
 
@@ -251,8 +252,3 @@ def _is(judged, name, value):
 def _auc_of(scores, labels, rows):
     both = set(labels[rows].tolist()) == {0, 1}
     return {"files": int(rows.sum()), "auc": auc(scores[rows], labels[rows]) if both else None}
-
-
-def _sigmoid(logits):
-    # tanh does not overflow, whatever the logit
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))

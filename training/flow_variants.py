@@ -50,10 +50,12 @@ class FlowVariant(_Variant):
     Attributes:
         change: from (set, position) to flow `[N, n, S/4, S/4, 2]` in px of a crop.
         pairs: the pairs of a clip that this is of.
+        source_sha256: of whose flow it is, where that is not the set's own.
     """
 
     change: Callable
     pairs: slice = field(default_factory=lambda: slice(None))
+    source_sha256: str | None = None
 
     def flow(self, position):
         """Return the flow of a video's clips."""
@@ -63,6 +65,11 @@ class FlowVariant(_Variant):
         """Return the frames that each flow is from and to."""
         firsts, seconds = self.prepared.frame_pairs(position)
         return firsts[:, self.pairs], seconds[:, self.pairs]
+
+    def sha256(self):
+        """Return what tells these features from those of the set, and of other flow."""
+        own = super().sha256()
+        return own if self.source_sha256 is None else f"{own}-{self.source_sha256}"
 
 
 @dataclass(frozen=True)

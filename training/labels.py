@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +77,10 @@ def read_labels(path):
     videos = [_video(path, number, row) for number, row in enumerate(rows, start=2)]
     seen = {}
     for line, video in enumerate(videos, start=2):
-        if video.path in seen:
-            raise InputError(
-                f"{path.name}, line {line}: {video.path.name} stands in line {seen[video.path]}, too"
-            )
-        seen[video.path] = line
+        file = video.path.resolve()
+        if file in seen:
+            raise InputError(f"{path.name}, line {line}: {video.path.name} stands in line {seen[file]}, too")
+        seen[file] = line
     return videos
 
 
@@ -101,7 +101,7 @@ def label_folders(folder, each_its_own_person=False):
             nobody can tell who is in it.
     """
     folder = Path(folder)
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    paths = sorted(p for p in _files_below(folder) if p.suffix.lower() in VIDEO_SUFFIXES)
     if not paths:
         raise InputError(f"there is no video in '{folder}': give a CSV, or one with real and fake")
     videos = []
@@ -115,7 +115,7 @@ def label_folders(folder, each_its_own_person=False):
                 "it, or give a CSV"
             )
         below = between[between.index(labels[0]) + 1 :]
-        people = _people_in_name(path.stem) or ([path.stem] if each_its_own_person else [])
+        people = _people_in_name(path.stem) or ([_one_spelling(path.stem)] if each_its_own_person else [])
         if not people:
             raise InputError(
                 f"cannot tell who is in '{path.relative_to(folder)}': give a CSV with a column identity, or "
@@ -125,6 +125,19 @@ def label_folders(folder, each_its_own_person=False):
         compression = _compression_in("/".join(between))
         videos.append(LabelledVideo(path, int(labels[0] == "fake"), frozenset(people), method, compression))
     return videos
+
+
+def _files_below(folder):
+    """Yield the files in a folder and in those in it, links to folders among them, each folder once."""
+    seen = set()
+    for base, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(base)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        yield from (path for name in names if (path := Path(base) / name).is_file())
 
 
 def _require_utf8(path):
@@ -144,12 +157,18 @@ def _video(csv_path, line, row):
     if row["label"] not in ("real", "fake"):
         raise InputError(f"{where}: label is {row['label']!r}; it must be 'real' or 'fake'")
     named = row.get("identity") or ""
-    identities = [name.strip() for name in named.split(";") if name.strip()] or _people_in_name(video.stem)
+    people = [_one_spelling(name.strip()) for name in named.split(";") if name.strip()]
+    identities = people or _people_in_name(video.stem)
     if not identities:
         raise InputError(f"{where}: cannot tell who is in {video.name}; add a column identity")
     compression = row.get("compression") or _compression_in(f"{row.get('dataset') or ''}/{row['path']}")
     label = int(row["label"] == "fake")
     return LabelledVideo(video, label, frozenset(identities), row.get("method") or row["label"], compression)
+
+
+def _one_spelling(name):
+    """Return a name with its accents composed: two spellings of the same letters are no two people."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _compression_in(text):
@@ -207,8 +226,9 @@ def identity_groups(videos):
 def _connected(videos):
     groups = []
     for index, video in enumerate(videos):
-        touching = [g for g in groups if g[0] & video.identities]
-        people, members = set(video.identities), [index]
+        # Ann and ann are rather one person, who must not be in two parts, than two.
+        people, members = {name.casefold() for name in video.identities}, [index]
+        touching = [g for g in groups if g[0] & people]
         for group in touching:
             people |= group[0]
             members += group[1]

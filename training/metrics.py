@@ -15,6 +15,7 @@ __all__ = [
     "rate_upper_bound",
     "reliability",
     "roc_curve",
+    "sigmoid",
     "threshold_at_rate",
 ]
 
@@ -101,14 +102,23 @@ def equal_error_rate(scores, labels):
 
 
 def equal_error_threshold(scores, labels):
-    """Return the threshold at which that is so; minus infinity where everything must read fake."""
+    """Return the threshold at which that is so; minus infinity where everything must read fake.
+
+    Every number from one score up to the next higher one judges these files alike: it is the middle of both,
+    as far from the one as from the other. The lower one itself would be the highest original, where nothing
+    lies between the classes, and the next original is as often above it as below.
+    """
     return _equal_errors(scores, labels)[0]
 
 
 def _equal_errors(scores, labels):
     thresholds, alarms, hits = roc_curve(scores, labels)
     nearest = int(np.argmin(np.abs(1 - hits - alarms)))
-    return float(thresholds[nearest]), float((1 - hits[nearest] + alarms[nearest]) / 2)
+    threshold, above = float(thresholds[nearest]), float(thresholds[max(0, nearest - 1)])
+    middle = threshold + (above - threshold) / 2
+    # Of two neighbours among floats the middle is one of both.
+    threshold = middle if threshold < middle < above else threshold
+    return threshold, float((1 - hits[nearest] + alarms[nearest]) / 2)
 
 
 def threshold_at_rate(real_scores, rate):
@@ -172,11 +182,20 @@ def fit_temperature(logits, labels, before=1.0):
         before: a temperature that the logits have been divided by already.
 
     Returns:
-        a temperature; times `before` it lies between 0.05 and 20. Search on a logarithmic grid of 1 %.
+        a temperature; times `before` it lies between 0.05 and 20, on a logarithmic grid of 1 %. It is 1 where
+        the least would be best: logits that tell these examples apart say nothing of how often they err.
     """
     logits, labels = np.asarray(logits, float), np.asarray(labels)
     weights = np.where(labels == 1, 0.5 / max(1, (labels == 1).sum()), 0.5 / max(1, (labels == 0).sum()))
     signed = np.where(labels == 1, -logits, logits)
     grid = np.exp(np.arange(np.log(0.05), np.log(20), 0.01)) / before
     losses = [np.sum(weights * np.logaddexp(0, signed / t)) for t in grid]
-    return float(grid[int(np.argmin(losses))])
+    best = int(np.argmin(losses))
+    return float(grid[best]) if best else 1.0
+
+
+def sigmoid(logits):
+    """Return 1 / (1 + exp(-logits)) in float64, which is zero nowhere that the engine's is not."""
+    logits = np.asarray(logits, np.float64)
+    growth = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1.0, growth) / (1 + growth)

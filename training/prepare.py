@@ -3,11 +3,13 @@
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import flowtell
 from flowtell import InputError
+from flowtell.training._prepare_worker import write_record
 from flowtell.training._worker_pool import WorkerPool
 from flowtell.training.flow_source import open_flow_source
 from flowtell.training.prepared_set import INDEX_FORMAT, INDEX_NAME, PreparedSet
@@ -37,8 +39,9 @@ class PrepareSettings:
 def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None):
     """Cut the face clips of videos into a folder, one after the other file; resumes where it was stopped.
 
-    A video whose shard is there, whole and of the same video, is not decoded again unless it timed out. The
-    index comes out the same byte for byte, however often the work was interrupted.
+    A video whose shard is there, whole and of the same video, is not decoded again unless it timed out, or
+    took the process that read it down with it. The index comes out the same byte for byte, however often the
+    work was interrupted.
 
     Args:
         videos: list of `LabelledVideo`.
@@ -52,14 +55,16 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
         the `PreparedSet`.
 
     Raises:
-        InputError: only one class is there, no video gave a clip, the folder holds clips that were cut
-            otherwise or a finished set of other videos, or nothing can be written to it.
+        InputError: only one class is there, the same video is there with two labels or as two people, no
+            video gave a clip, the folder holds clips that were cut otherwise or a finished set of other
+            videos, or nothing can be written to it.
         flowtell.FlowtellError: the bundle or the source of flow cannot be opened.
     """
     settings = settings or PrepareSettings()
     if not 1 <= settings.clips_per_file <= 256:
         raise InputError(f"clips per file are 1 to 256, not {settings.clips_per_file}")
     _require_both_classes(videos, "all of these videos")
+    _require_one_truth(videos)
     folder = Path(folder).resolve()
     bundle_folder = Path(bundle or flowtell.default_bundle_path()).resolve()
     manifest = flowtell.Bundle.open(bundle_folder).manifest
@@ -126,6 +131,24 @@ def _require_same_videos(folder, videos):
         raise InputError(f"'{folder}' holds a finished set of other videos: name another folder")
 
 
+def _require_one_truth(videos):
+    """Refuse copies of a video that are said to be something else: one would be learned, the other judged."""
+    by_size = {}
+    for video in videos:
+        with suppress(OSError):
+            by_size.setdefault(video.path.stat().st_size, []).append(video)
+    for alike in (group for group in by_size.values() if len(group) > 1):
+        known = {}
+        for video in alike:
+            sha256 = video_sha256(video.path)
+            other = known.setdefault(sha256, video)
+            if sha256 and (other.label, other.identities) != (video.label, video.identities):
+                raise InputError(
+                    f"'{other.path}' and '{video.path}' are the same video, and their labels or their people "
+                    "differ: leave one out"
+                )
+
+
 def _cut(videos, folder, bundle_folder, settings, pool, progress):
     sweep(folder / "clips")
     base = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))
@@ -160,12 +183,17 @@ def _cut(videos, folder, bundle_folder, settings, pool, progress):
 def _is_done(record_path, shard, facts, video):
     """Tell whether a video's record and shard are there, whole, and of this very video."""
     record = _read(record_path)
-    if record is None or any(record.get(name) != value for name, value in facts.items()):
+    if record is None:
+        return False
+    # Its path is told from the folder that all videos share: more from elsewhere change it, and nothing else.
+    if any(record.get(name) != value for name, value in facts.items() if name != "video"):
+        return False
+    if Path(record["video"]).name != Path(facts["video"]).name:
         return False
     if record["video_sha256"] != video_sha256(video):
         return False
-    if record.get("state") == "timed_out":
-        # that was the machine's doing, or the disk's: another time the video may be read to its end
+    if record.get("state") in ("timed_out", "died"):
+        # that may have been the machine's doing, or the disk's: another time it may be read to its end
         return False
     return record["shard"] is None or _is_whole(shard, record)
 
@@ -185,8 +213,8 @@ def _flow(records, folder, source, pool, progress):
             jobs.append(
                 {
                     "kind": "flow",
+                    "path": str(clips),
                     "source": str(path),
-                    "clips": str(clips),
                     "shard": str(shard),
                     "record": str(record),
                 }
@@ -197,8 +225,11 @@ def _flow(records, folder, source, pool, progress):
 
 def _run(pool, jobs, total, progress, what):
     done = total - len(jobs)
-    for job, error in pool.run(jobs):
-        if error is not None:
+    for job, error, died in pool.run(jobs):
+        if died and job["kind"] == "clips":
+            # A video that takes its process down takes nothing else with it.
+            write_record(job, [], {"short": 0, "background": 0}, error, "died", None)
+        elif error is not None:
             raise InputError(f"{error}; what was finished is kept: run the same command again to go on")
         if not Path(job["record"]).is_file():
             raise InputError(f"'{job['record']}' was not written; run the same command again")

@@ -16,7 +16,7 @@ from flowtell.training.clip_records import read_arrays
 from flowtell.training.labels import LabelledVideo
 from flowtell.training.run_folder import file_sha256
 
-__all__ = ["INDEX_FORMAT", "INDEX_NAME", "PreparedSet"]
+__all__ = ["INDEX_FORMAT", "INDEX_NAME", "PreparedSet", "other_crops"]
 
 INDEX_FORMAT = 1
 INDEX_NAME = "index.json"
@@ -123,6 +123,16 @@ class PreparedSet:
     def sha256(self):
         """Return the hash of the index, which covers every shard through its hash."""
         return file_sha256(self.folder / INDEX_NAME)
+
+
+def other_crops(prepared):
+    """Return a sentence where a set's faces are cropped in another way than the engine's, or None."""
+    if prepared.index["settings"].get("faces", "engine") == "engine":
+        return None
+    return (
+        "these faces were found anew in each frame, and a detector looks at one box a clip: figures of this "
+        "set are not those of flowtell detect, for which evaluate on a set of --faces engine"
+    )
 
 
 def _labelled(entry):

@@ -7,6 +7,7 @@ from flowtell.training.metrics import (
     equal_error_threshold,
     expected_calibration_error,
     fit_temperature,
+    sigmoid,
 )
 
 __all__ = ["detector_figures", "highest_face_figures"]
@@ -36,17 +37,18 @@ def detector_figures(videos, clip_logits, folds, aside=()):
     kept = [videos[i] for i in judged]
     truth = np.asarray([v.label for v in kept])
     fold = np.asarray(folds)[judged]
-    scores, raw, verdicts = (np.zeros(len(judged)) for _ in range(3))
+    scores, raw, thresholds = (np.zeros(len(judged)) for _ in range(3))
     for rows, temperature, threshold in _points_by_fold(judged, truth, fold, clip_logits):
         for row in rows:
             logits = np.asarray(clip_logits[judged[row]])
             scores[row], raw[row] = _file_score(logits, temperature), _file_score(logits, 1.0)
-            verdicts[row] = scores[row] > threshold
+        thresholds[rows] = threshold
+    right = (scores > thresholds) == (truth == 1)
+    coverage, risk = risk_coverage(scores, truth, thresholds)
     temperature, threshold = _operating_point(judged, truth, clip_logits)
-    coverage, risk = risk_coverage(scores, truth, threshold)
     return ranking_figures(kept, scores, aside) | {
-        "accuracy": float(np.mean(verdicts == truth)),
-        "accuracy_by_method": _accuracy_by_method(kept, verdicts == truth),
+        "accuracy": float(np.mean(right)),
+        "accuracy_by_method": _accuracy_by_method(kept, right),
         "calibration_error": expected_calibration_error(scores, truth),
         "calibration_error_before": expected_calibration_error(raw, truth),
         "risk_coverage": {"coverage": coverage.tolist(), "risk": risk.tolist()},
@@ -112,5 +114,4 @@ def _operating_point(judged, truth, clip_logits):
 
 
 def _file_score(logits, temperature):
-    # tanh does not overflow, whatever the logit
-    return float(np.mean(0.5 * (1 + np.tanh(0.5 * logits / temperature))))
+    return float(np.mean(sigmoid(logits / temperature)))

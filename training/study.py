@@ -29,7 +29,7 @@ from flowtell.training.quality import detector_figures
 from flowtell.training.recipe import FULL_NAME, JUDGED_NAME, RAFT_NAME
 from flowtell.training.recut import RECUTS
 from flowtell.training.settings import ClipLSTMSettings
-from flowtell.training.stored_flow import has_stored_flow, stored_flow
+from flowtell.training.stored_flow import has_stored_flow, stored_flow_variant
 from flowtell.training.study_features import StudyFeatures
 
 __all__ = ["learning_curve", "study"]
@@ -182,9 +182,8 @@ def _of_other_networks(recipe, features):
     prepared = features.prepared
     for name, label in ((RAFT_NAME, "RAFT"), (FULL_NAME, "PWC-Net of full size")):
         if has_stored_flow(prepared, features.folder / name):
-            change = stored_flow(features.folder / name)
-            pairs = slice(None, None, recipe.classifier.pair_stride)
-            variant = FlowVariant(prepared, f"{name}-{recipe.classifier.input_size}", change, pairs)
+            stride, full_name = recipe.classifier.pair_stride, f"{name}-{recipe.classifier.input_size}"
+            variant = stored_flow_variant(prepared, features.folder / name, full_name, stride)
             yield "flow source", label, _held_out(recipe, features, features.of_all_pairs(variant))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from flowtell.training.labels import identity_folds
 from flowtell.training.raft_teacher import write_teacher_pairs
+from flowtell.training.run_folder import claim
 
 __all__ = [
     "FULL_TEACHER_NAME",
@@ -15,9 +16,9 @@ __all__ = [
     "write_teacher_sets",
 ]
 
-TEACHER_NAME = "teacher-train.npz"
-JUDGED_TEACHER_NAME = "teacher-test.npz"
-FULL_TEACHER_NAME = "teacher-full.npz"
+TEACHER_NAME = "teacher/train.npz"
+JUDGED_TEACHER_NAME = "teacher/test.npz"
+FULL_TEACHER_NAME = "teacher/full.npz"
 
 # Two frames apart, for larger motion.
 _SHARE_APART = 0.33
@@ -26,8 +27,8 @@ _SHARE_APART = 0.33
 def write_teacher_sets(recipe, prepared, folder, progress=None):
     """Write the teacher's flow on pairs of the stored clips; what is there is not computed again.
 
-    Pairs of the last fold's people go to `teacher-test.npz`, all others to `teacher-train.npz`. A third of
-    the pairs are two frames apart, for larger motion.
+    Pairs of the last fold's people go to `test.npz` in the folder `teacher`, all others to `train.npz`. A
+    third of the pairs are two frames apart, for larger motion.
 
     Args:
         recipe: a `Recipe`.
@@ -37,19 +38,21 @@ def write_teacher_sets(recipe, prepared, folder, progress=None):
 
     Raises:
         ImportError: as `write_teacher_pairs`.
+        InputError: the folder holds pairs of other clips, or of other people held out.
     """
-    paths = [Path(folder) / name for name in (JUDGED_TEACHER_NAME, TEACHER_NAME)]
+    paths = [_claimed(recipe, prepared, folder) / name for name in (JUDGED_TEACHER_NAME, TEACHER_NAME)]
     if not all(path.exists() for path in paths):
         for pairs, path in zip(_drawn_sets(recipe, prepared), paths, strict=True):
             _write_missing(pairs, path, progress)
 
 
 def write_full_teacher(recipe, prepared, folder, progress=None):
-    """Write `teacher-test.npz`, and more pairs of all others, `teacher-full.npz`.
+    """Write `test.npz`, and more pairs of all others, `full.npz`.
 
     All else as `write_teacher_sets`, whose pairs to learn from are not needed beside these.
     """
-    judged, full = (Path(folder) / name for name in (JUDGED_TEACHER_NAME, FULL_TEACHER_NAME))
+    folder = _claimed(recipe, prepared, folder)
+    judged, full = (folder / name for name in (JUDGED_TEACHER_NAME, FULL_TEACHER_NAME))
     if not judged.exists():
         _write_missing(_drawn_sets(recipe, prepared)[0], judged, progress)
     if full.exists():
@@ -58,6 +61,13 @@ def write_full_teacher(recipe, prepared, folder, progress=None):
     learned = [stored for stored, test in _videos(recipe, prepared) if not test]
     pairs = [pair for stored in learned for pair in _drawn(stored, recipe.full_teacher_pairs, rng)]
     _write_missing(pairs, full, progress)
+
+
+def _claimed(recipe, prepared, folder):
+    """Return the folder, for pairs of this set alone: who is held out hangs on everybody who is in it."""
+    counts = {n: getattr(recipe, n) for n in ("folds", "teacher_pairs", "full_teacher_pairs", "judged_pairs")}
+    claim((Path(folder) / TEACHER_NAME).parent, {"prepared_sha256": prepared.sha256(), **counts})
+    return Path(folder)
 
 
 def _drawn_sets(recipe, prepared):

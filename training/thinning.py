@@ -15,7 +15,7 @@ def thinned(prepared, count, folder):
     """Write the clips of a prepared set again, at most `count` of each video, evenly spread over what it has.
 
     What is written is what `prepare` would go on from if it was asked for so many clips a file: without an
-    index, until it has run.
+    index, until it has run. Clips of a video that are there already are kept.
 
     Args:
         prepared: a `PreparedSet`.
@@ -30,6 +30,8 @@ def thinned(prepared, count, folder):
     for entry in prepared.index["videos"]:
         name = f"{entry['number']:05d}"
         record = json.loads((source / f"{name}.json").read_text("utf-8"))
+        if _is_written(target / f"{name}.json", record):
+            continue
         if entry["shard"] is not None:
             kept = evenly_spread(len(entry["clips"]), count)
             shard = target / entry["shard"]["file"]
@@ -40,3 +42,9 @@ def thinned(prepared, count, folder):
             record["clips"] = [record["clips"][index] for index in kept]
             record["shard"] |= {"sha256": file_sha256(shard), "bytes": shard.stat().st_size}
         write_json(target / f"{name}.json", record)
+
+
+def _is_written(path, record):
+    """Tell whether the record of this very video is there: it comes last."""
+    held = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return held.get("video_sha256") == record["video_sha256"]

@@ -12,7 +12,7 @@ from flowtell.training.flow_source import load_flow_network
 from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import JoinSettings, TrainedModels, build_classifier, build_clip_head
 from flowtell.training.models.model_folder import calibration_of, write_models
-from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.settings import ClipLSTMSettings, settings_dict
 from flowtell.training.splits import split_manifest
@@ -150,6 +150,9 @@ def _write_model(settings, prepared, folder, network, task, result, kind, name, 
         f"(Keras {keras.__version__}). Kept: step {result.best_step} ({figures}). It has not been evaluated "
         "on people it never saw: flowtell evaluate does that.\n"
     )
+    note = other_crops(prepared)
+    if note:
+        card += f"\nOf the set that it was trained on: {note}.\n"
     papers = {
         "MODEL_CARD.md": card,
         "LICENSE": f"{licence}\n",

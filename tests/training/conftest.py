@@ -71,7 +71,8 @@ def made_set(tmp_path_factory):
             }
         )
     settings = {"pairs_per_clip": PAIRS, "crop_size": SIDE_PX, "crop_margin": 1.3}
-    index = {"format": 1, "settings": settings, "flow": {"source": "network"}, "videos": entries}
+    flow = {"source": "network", "sha256": file_sha256(folder / "network" / "flow.weights.h5")}
+    index = {"format": 1, "settings": settings, "flow": flow, "videos": entries}
     write_json(folder / "set" / "index.json", index)
     return MadeSet(PreparedSet.open(folder / "set"), folder / "network")
 

@@ -71,6 +71,15 @@ def test_operating_points_are_those_of_the_faces_that_decide():
     assert points[0]["operating_point"].endswith("4 of 4 fakes")
 
 
+@pytest.mark.parametrize("logit", [0.5, 2.5, 40.0])
+def test_originals_of_classes_that_lie_apart_do_not_read_fake_once_deployed(logit):
+    originals = [judged(6 * [-logit], 0, f"r{k}") for k in range(3)]
+    temperature, points = operating_points([*originals, *(judged(6 * [logit], 1, f"f{k}") for k in range(3))])
+    for share in (0.5, 0.9, 1.0, 1.1):
+        assert sigmoid(-share * logit / temperature) <= points[0]["fake_probability"]
+        assert sigmoid(share * logit / temperature) > points[0]["fake_probability"]
+
+
 def test_the_index_says_which_face_a_clip_is_of(made_set):
     prepared = made_set.prepared
     entry = prepared.index["videos"][3]

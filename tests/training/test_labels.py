@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from flowtell import InputError
-from flowtell.training.labels import identity_folds, label_folders, read_labels
+from flowtell.training.labels import identity_folds, identity_groups, label_folders, read_labels
 from flowtell.training.metrics import (
     auc,
     auc_interval,
     equal_error_rate,
+    equal_error_threshold,
     expected_calibration_error,
     fit_temperature,
 )
@@ -119,17 +120,30 @@ def test_equal_error_rate_of_separable_and_random_scores():
     assert equal_error_rate([0, 1, 2, 3], [1, 0, 1, 0]) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("scores", "labels", "threshold"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 0.5),
+        ([0.1, 0.4, 0.6, 0.9], [0, 1, 0, 1], 0.5),
+        ([0.3, 0.3, 0.7], [0, 1, 1], 0.5),
+        ([0.5, 0.5], [0, 1], 0.5),
+        ([0.5, np.nextafter(0.5, 1)], [0, 1], 0.5),
+    ],
+)
+def test_the_threshold_of_equal_errors_lies_in_the_middle_between_two_scores(scores, labels, threshold):
+    assert equal_error_threshold(scores, labels) == pytest.approx(threshold, abs=1e-15)
+
+
 def test_temperature_recovers_the_scale():
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, 20_000)
     labels = (rng.random(20_000) < 1 / (1 + np.exp(-logits))).astype(int)
     assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
     assert 2 * fit_temperature(logits * 1.5, labels, 2.0) == pytest.approx(3, rel=0.05)
-    # what tells them apart without an error asks for the least there is, however often it is fitted
+    # what tells them apart without an error says nothing of errors, however often it is fitted
     apart = np.where(labels == 1, 1.0, -1.0)
-    least = fit_temperature(apart, labels)
-    assert least == pytest.approx(0.05)
-    assert fit_temperature(apart / least, labels, least) == pytest.approx(1.0)
+    assert fit_temperature(apart, labels) == 1.0
+    assert fit_temperature(apart / 3, labels, 3.0) == 1.0
     calibrated = 1 / (1 + np.exp(-logits))
     overconfident = 1 / (1 + np.exp(-3 * logits))
     assert (
@@ -198,6 +212,36 @@ def test_a_video_listed_twice_is_named(tmp_path):
     path = write(tmp_path, "183.mp4,real,", "183.mp4,fake,")
     with pytest.raises(InputError, match=r"labels\.csv, line 3: 183\.mp4 stands in line 2, too"):
         read_labels(path)
+
+
+def test_another_path_to_a_video_is_the_same_video(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "link.mp4").symlink_to("a.mp4")
+    for other in ("sub/../a.mp4", "link.mp4"):
+        (tmp_path / "labels.csv").write_text(f"path,label,identity\na.mp4,real,ann\n{other},fake,bob\n")
+        with pytest.raises(InputError, match="stands in line 2, too"):
+            read_labels(tmp_path / "labels.csv")
+
+
+def test_one_person_is_one_however_the_name_is_spelled(tmp_path):
+    names = ["Jos\u00e9", "Jose\u0301", "JOS\u00c9", "Josef"]
+    rows = [f"{k}.mp4,real,{name}" for k, name in enumerate(names)]
+    for k in range(len(names)):
+        (tmp_path / f"{k}.mp4").touch()
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,identity", *rows]) + "\n", "utf-8")
+    assert identity_groups(read_labels(tmp_path / "labels.csv")) == [0, 0, 0, 1]
+
+
+def test_videos_behind_linked_folders_are_found_once(tmp_path):
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "videos"
+    for path in (elsewhere / "183_253.mp4", folder / "real" / "183.mp4", folder / "fake" / "253_183.mp4"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (folder / "fake" / "Deepfakes").symlink_to(elsewhere)
+    (elsewhere / "round").symlink_to(folder)
+    found = {video.path.name: video.method for video in label_folders(folder)}
+    assert found == {"183.mp4": "real", "253_183.mp4": "fake", "183_253.mp4": "Deepfakes"}
 
 
 def test_labels_that_cannot_be_read_are_one_sentence(tmp_path):

@@ -16,7 +16,7 @@ from processes import run_on_a_full_disk
 
 from flowtell import InputError, samples
 from flowtell.training._progress import item_line
-from flowtell.training.labels import label_folders, read_labels
+from flowtell.training.labels import LabelledVideo, label_folders, read_labels
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.run_folder import sweep
@@ -64,9 +64,9 @@ def test_a_finished_set_of_other_videos_stays(videos, prepared, tiny_bundle, tmp
     out, _ = prepared
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     settings = PrepareSettings(2)
-    for name in ("real", "fake"):
+    for name, sample in (("real", samples.natural_path()), ("fake", samples.swapped_path())):
         (tmp_path / name).mkdir()
-        shutil.copy(samples.natural_path(), tmp_path / name / "other.mp4")
+        shutil.copy(sample, tmp_path / name / "other.mp4")
     with pytest.raises(InputError, match="holds a finished set of other videos: name another folder"):
         prepare(label_folders(tmp_path, True), out, tiny_bundle, settings=settings)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
@@ -86,8 +86,8 @@ def test_a_full_clip_is_found_behind_short_ones(write_video, tiny_bundle, tmp_pa
         face = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 30)]
     nobody = [np.zeros_like(face[0])] * 5
     rows = ["path,label,identity", "real.mp4,real,ann", "fake.mp4,fake,eve"]
-    for name in ("real.mp4", "fake.mp4"):
-        shutil.copy(write_video("video.mp4", [*face[:8], *nobody, *face]), tmp_path / name)
+    for name, pause in (("real.mp4", nobody), ("fake.mp4", nobody + nobody)):
+        shutil.copy(write_video("video.mp4", [*face[:8], *pause, *face]), tmp_path / name)
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     videos = read_labels(tmp_path / "labels.csv")
     opened = prepare(videos, tmp_path / "set", tiny_bundle, settings=PrepareSettings(1))
@@ -178,6 +178,61 @@ def test_a_video_that_timed_out_is_read_again_and_a_broken_one_is_not(
     assert broken.stat().st_mtime_ns == stamp
 
 
+# Whoever opens this video in a worker dies of it.
+DEADLY = """
+import os
+import sys
+
+def die(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("broken.mp4"):
+        os.kill(os.getpid(), 9)
+
+if "flowtell.training._prepare_worker" in sys.orig_argv:
+    sys.addaudithook(die)
+"""
+
+
+def test_a_video_that_takes_its_process_down_takes_no_other_with_it(videos, tiny_bundle, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(DEADLY)
+    out = tmp_path / "set"
+    run = command(videos, out, tiny_bundle)
+    deadly = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(run, capture_output=True, text=True, env=deadly)
+    # 1: a video gave nothing, as without a death.
+    assert done.returncode == 1, done.stderr
+    cause = f"the process that worked on '{videos / 'broken.mp4'}' was ended by signal 9"
+    assert f"broken.mp4: left out: {cause}" in done.stdout
+    assert [v.path.name for v in PreparedSet.open(out).videos] == ["natural.mp4", "swapped.mp4"]
+    # It may have been the machine's doing: another time it is read again.
+    again = subprocess.run(run, capture_output=True, text=True)
+    assert "signal" not in again.stdout
+    assert "broken.mp4: left out" in again.stdout
+
+
+def test_copies_of_a_video_that_are_said_to_be_something_else_are_refused(videos, tiny_bundle, tmp_path):
+    for name in ("natural.mp4", "swapped.mp4"):
+        shutil.copy(videos / name, tmp_path)
+    shutil.copy(videos / "natural.mp4", tmp_path / "copy.mp4")
+    rows = ["path,label,identity", "natural.mp4,real,ann", "swapped.mp4,fake,eve"]
+    for label, person in (("fake", "ann"), ("real", "bob")):
+        (tmp_path / "labels.csv").write_text("\n".join([*rows, f"copy.mp4,{label},{person}"]) + "\n")
+        with pytest.raises(InputError, match=r"natural\.mp4' and '.*copy\.mp4' are the same video"):
+            prepare(read_labels(tmp_path / "labels.csv"), tmp_path / "set", tiny_bundle)
+    assert not (tmp_path / "set").exists()
+
+
+def test_videos_from_elsewhere_change_no_other_ones(videos, prepared, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    written = {path.name: path.stat().st_mtime_ns for path in (out / "clips").glob("*.tfrecord")}
+    shutil.copy(videos / "natural.mp4", tmp_path / "more.mp4")
+    more = LabelledVideo(tmp_path / "more.mp4", 0, frozenset(["ann"]), "real")
+    settings = PrepareSettings(clips_per_file=2)
+    grown = prepare([*read_labels(videos / "labels.csv"), more], out, tiny_bundle, settings=settings)
+    assert [v.path.name for v in grown.videos] == ["natural.mp4", "swapped.mp4", "more.mp4"]
+    assert {name: (out / "clips" / name).stat().st_mtime_ns for name in written} == written
+
+
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(prepared, videos, tiny_bundle, tmp_path):
     out = tmp_path / "set"
     shutil.copytree(prepared[0], out)
@@ -229,7 +284,7 @@ def test_an_empty_folder_is_wrong_usage(tmp_path, capsys):
 def test_where_nothing_can_be_used_it_says_why(tmp_path, tiny_bundle):
     for name in ("real/101.mp4", "fake/Deepfakes/101_102.mp4"):
         (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(b"no video")
+        (tmp_path / name).write_text(f"no video: {name}")
     with pytest.raises(InputError, match="none of the 2 videos gave a face clip"):
         prepare(label_folders(tmp_path), tmp_path / "set", tiny_bundle, settings=PrepareSettings(1, 1))
 

@@ -3,17 +3,24 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from tolerances import TOLERANCES
 
-from flowtell import InputError
+from flowtell import InputError, default_bundle_path
 from flowtell.training import teacher_sets
 from flowtell.training.clip_records import read_arrays
 from flowtell.training.feature_cache import FeatureCache
-from flowtell.training.flow_features import feature_step, frozen_features, mirrored_motion
-from flowtell.training.flow_source import open_flow_source
+from flowtell.training.flow_features import (
+    feature_step,
+    flow_step,
+    frozen_features,
+    mirrored_motion,
+    pair_flow,
+)
+from flowtell.training.flow_source import load_flow_network, open_flow_source
 from flowtell.training.flow_variants import (
     ClipVariant,
     FlowVariant,
@@ -34,12 +41,15 @@ from flowtell.training.recipe import (
     Recipe,
     compute_full_flow,
     fit_final,
+    judged_flow_source,
+    train_flow_network,
 )
 from flowtell.training.recipe_figures import cross_validate
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
-from flowtell.training.settings import ClassifierSettings, FitSettings
-from flowtell.training.stored_flow import stored_flow
+from flowtell.training.settings import ClassifierSettings, FitSettings, FlowSettings
+from flowtell.training.stored_flow import has_stored_flow, stored_flow_variant, write_stored_flow
 from flowtell.training.study import study
+from flowtell.training.synthetic_flow import MotionConfig
 from flowtell.training.thinning import thinned
 
 LINEAR = ClassifierSettings(encoding="uv", input_size=32, head_units=(), blocks=4, pair_stride=2)
@@ -96,6 +106,12 @@ def test_fewer_clips_are_those_of_the_set_and_prepare_goes_on_from_them(made_set
         assert record["shard"]["sha256"] == file_sha256(tmp_path / "fewer/clips" / record["shard"]["file"])
     settings = json.loads((tmp_path / "fewer" / "clips" / "settings.json").read_text())
     assert settings["clips_per_file"] == 1
+    # Stopped in the middle it goes on, and leaves alone what is there.
+    kept, lost = (tmp_path / "fewer" / "clips" / f"{position:05d}.json" for position in range(2))
+    wanted, written = lost.read_bytes(), kept.stat().st_mtime_ns
+    lost.unlink()
+    thinned(prepared, 1, tmp_path / "fewer")
+    assert (lost.read_bytes(), kept.stat().st_mtime_ns) == (wanted, written)
 
 
 def test_a_camera_that_moves_as_a_whole_changes_nothing(made_set):
@@ -154,10 +170,23 @@ def test_features_of_one_variant_are_not_taken_for_those_of_another(made_set):
     assert len(names) == 4
 
 
-def test_stored_flow_is_of_the_video_it_was_stored_for(made_set, tmp_path):
-    for position, number in enumerate(made_set.prepared.numbers):
-        np.save(tmp_path / f"{number:05d}.npy", np.full((2, 2, 16, 16, 2), position, np.float16))
-    assert (stored_flow(tmp_path)(made_set.prepared, 3) == 3).all()
+def test_stored_flow_is_of_the_video_and_the_network_it_was_stored_for(made_set, tmp_path):
+    prepared, folder = made_set.prepared, tmp_path / "flow"
+    assert not has_stored_flow(prepared, folder)
+    positions = range(len(prepared.numbers))
+    whose = {clip[0].tobytes(): position for position in positions for clip in prepared.clips(position)}
+
+    def of_whom(first, _):
+        return np.full((len(first), 16, 16, 2), whose[first[0].tobytes()])
+
+    write_stored_flow(prepared, folder, "a", of_whom, 2)
+    assert has_stored_flow(prepared, folder)
+    variant = stored_flow_variant(prepared, folder, "x", 2)
+    assert (variant.flow(3) == 3).all()
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        write_stored_flow(prepared, folder, "b", of_whom, 2)
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        stored_flow_variant(prepared, folder, "x", 1)
 
 
 def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_data):
@@ -169,9 +198,8 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
     index = made_set.prepared.index
     without = [index["videos"][0] | {"clips": [], "shard": None, "flow": None}, *index["videos"][1:]]
     write_json(run / "crops-128" / "index.json", index | {"videos": without})
-    (run / RAFT_NAME).mkdir()
-    for position, number in enumerate(made_set.prepared.numbers):
-        np.save(run / RAFT_NAME / f"{number:05d}.npy", made_set.prepared.flow(position)[:, ::2])
+    flow_of_clip = partial(pair_flow, flow_step(load_flow_network(made_set.network)))
+    write_stored_flow(made_set.prepared, run / RAFT_NAME, "a network", flow_of_clip, 2)
     shutil.copytree(made_set.network, run / FULL_FLOW_NAME)
     compute_full_flow(recipe, run)
     rows = list(study(recipe, run, imagenet, open_flow_source(made_set.network)))
@@ -191,6 +219,38 @@ def test_the_study_measures_each_factor_against_the_recipe(made_set, run, dev_da
     assert all(row["figures"]["files"] == 12 for row in rows if row["setting"] != "128 px")
 
 
+@pytest.mark.parametrize("refined", [False, True])
+def test_each_run_of_the_flow_network_starts_where_the_one_before_it_ended(tmp_path, made_set, refined):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, 2, 64, 64, 3)).astype(np.uint8)
+    (tmp_path / "teacher").mkdir()
+    for u_px, name in enumerate(("test", "full") if refined else ("test", "train")):
+        flow = np.full((2, 64, 64, 2), u_px, np.float16)
+        np.savez(tmp_path / f"teacher/{name}.npz", frames=frames, flow=flow)
+    fit = FitSettings(steps=1, epoch_steps=1, batch_size=1, keep="last")
+    plain = FlowSettings(fit, "tiny", validation_pairs=4, motion=MotionConfig(size_px=64, translation_px=4))
+    taught = replace(plain, teacher_share=1.0)
+    recipe = replace(Recipe(), pretrain=plain, finetune=taught, refinements=(taught, taught, taught))
+    train_flow_network(recipe, [], tmp_path, made_set.network if refined else None)
+    runs = [("flow-pretrain", None), ("flow", "train")]
+    if refined:
+        runs = [("flow-refined-1", "full"), ("flow-refined-2", "full"), ("flow", "full")]
+    weights = file_sha256(made_set.network / "flow.weights.h5") if refined else None
+    for name, teacher in runs:
+        claimed = json.loads((tmp_path / name / "settings.json").read_text())
+        assert claimed["init"] == weights
+        assert claimed["teacher"] == (teacher and file_sha256(tmp_path / f"teacher/{teacher}.npz"))
+        assert claimed["judged"] == file_sha256(tmp_path / "teacher/test.npz")
+        weights = file_sha256(tmp_path / name / "flow.weights.h5")
+
+
+def test_heads_are_not_joined_with_a_flow_network_that_they_were_not_fitted_to(made_set, run, tmp_path):
+    shutil.copytree(made_set.network, run / "flow")
+    assert judged_flow_source(run).sha256 == file_sha256(run / "flow" / "flow.weights.h5")
+    with pytest.raises(InputError, match=r"judged', which is not that of '.*default'"):
+        judged_flow_source(run, default_bundle_path())
+
+
 def test_whoever_flow_is_measured_by_is_in_no_set_to_learn_from(made_set, run, monkeypatch):
     # RAFT is not installed where tests run: what it would be shown is all that matters here.
     monkeypatch.setattr(
@@ -200,19 +260,26 @@ def test_whoever_flow_is_measured_by_is_in_no_set_to_learn_from(made_set, run, m
     alone = run / "alone"
     alone.mkdir()
     teacher_sets.write_full_teacher(recipe, made_set.prepared, alone)
-    assert sorted(path.name for path in alone.iterdir()) == ["teacher-full.npz", "teacher-test.npz"]
+    assert sorted(path.name for path in (alone / "teacher").glob("*.npz")) == ["full.npz", "test.npz"]
     teacher_sets.write_teacher_sets(recipe, made_set.prepared, run)
-    written = (run / "teacher-test.npz").stat().st_mtime_ns
+    written = (run / "teacher/test.npz").stat().st_mtime_ns
     teacher_sets.write_full_teacher(recipe, made_set.prepared, run)
-    assert (run / "teacher-test.npz").stat().st_mtime_ns == written
-    assert file_sha256(run / "teacher-test.npz") == file_sha256(alone / "teacher-test.npz")
-    shown = {name: np.load(run / f"teacher-{name}.npz")["frames"] for name in ("train", "test", "full")}
+    assert (run / "teacher/test.npz").stat().st_mtime_ns == written
+    assert file_sha256(run / "teacher/test.npz") == file_sha256(alone / "teacher/test.npz")
+    shown = {name: np.load(run / f"teacher/{name}.npz")["frames"] for name in ("train", "test", "full")}
     frames = {name: {frame.tobytes() for pair in pairs for frame in pair} for name, pairs in shown.items()}
     assert not frames["test"] & (frames["train"] | frames["full"])
     held_out = len(shown["test"]) // recipe.judged_pairs
     learned = len(made_set.prepared.videos) - held_out
     assert 0 < held_out < learned
     assert len(shown["full"]) == recipe.full_teacher_pairs * learned
+    # More people than before: others would be held out now.
+    grown = run / "grown"
+    shutil.copytree(made_set.prepared.folder, grown)
+    write_json(grown / "index.json", made_set.prepared.index | {"more": "people"})
+    (run / "teacher/full.npz").unlink()
+    with pytest.raises(InputError, match="teacher' holds a run with other settings"):
+        teacher_sets.write_full_teacher(recipe, PreparedSet.open(grown), run)
 
 
 @pytest.mark.parametrize("encoding", ["uv", "uv_residual"])

@@ -1,6 +1,7 @@
 """`flowtell train`, as a user runs it."""
 
 import json
+import shutil
 import sys
 
 import h5py
@@ -8,6 +9,8 @@ import pytest
 from processes import run_on_a_full_disk
 
 from flowtell.__main__ import main
+from flowtell.training.run_folder import write_json
+from flowtell.training.splits import split_videos
 
 SETTINGS = """
 encoding = "uv"
@@ -40,6 +43,52 @@ def test_the_next_step_that_it_prints_judges_people_it_was_not_trained_on(comman
     parts = json.loads((tmp_path / "run" / "split.json").read_text())["parts"]
     assert report["part"] == "test"
     assert len(report["files"]) == len(parts["test"]) < len(parts["train"])
+
+
+def test_runs_of_other_seeds_are_judged_by_the_same_people(command, made_set, tmp_path):
+    drawn = [split_videos(made_set.prepared.videos, seed=seed)["test"] for seed in range(4)]
+    other = next(seed for seed in range(4) if set(drawn[seed]) != set(drawn[0]))
+    for seeds, wanted in ((["--seed", "1"], 0), (["--seed", "2", "--split-seed", str(other)], other)):
+        run = tmp_path / f"run-{wanted}"
+        assert main([*command, *seeds, "--out", str(run)]) == 0
+        split = json.loads((run / "split.json").read_text())
+        assert [entry["number"] for entry in split["parts"]["test"]] == drawn[wanted]
+        assert split["how"] == {"by": "identity", "seed": wanted}
+
+
+def test_a_set_that_is_cropped_otherwise_than_the_engine_crops_is_said_to_be(
+    command, made_set, tmp_path, capsys
+):
+    other, model = tmp_path / "set", tmp_path / "run" / "model"
+    shutil.copytree(made_set.prepared.folder, other)
+    index = made_set.prepared.index
+    write_json(other / "index.json", index | {"settings": index["settings"] | {"faces": "haar"}})
+    assert main([*command, "--data", str(other)]) == 0
+    said = "figures of this set are not those of flowtell detect"
+    assert said in capsys.readouterr().err
+    assert said in (model / "MODEL_CARD.md").read_text()
+    for data, there in ((other, True), (made_set.prepared.folder, False)):
+        quality = ["--data", str(data), "--out", str(tmp_path / "q"), "--no-plots"]
+        assert main(["evaluate", str(model), *quality]) == 0
+        assert (said in capsys.readouterr().err) == there
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "options", "message"),
+    [
+        (
+            "cnn_lstm",
+            "pair_stride = 2",
+            [],
+            "pair_stride = 2 shows an LSTM other steps than the detector will",
+        ),
+        ("classifier", "", ["--split-seed", "-1"], "--split-seed must be at least 0, not -1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(kind, settings, options, message, command, tmp_path, capsys):
+    (tmp_path / "run.toml").write_text(settings)
+    assert main(["train", kind, *command[2:], *options]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["text", "other.h5"])

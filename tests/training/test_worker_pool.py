@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-JOBS = [{"record": "one"}, {"record": "two"}, {"record": "three"}]
+JOBS = [{"path": "one"}, {"path": "two"}, {"path": "three"}]
 PROGRAM = """
 import json
 import sys
@@ -16,7 +16,8 @@ from flowtell.training._worker_pool import WorkerPool
 if sys.argv[2] == "no interpreter":
     sys.executable = sys.argv[1] + "/none"
 with WorkerPool("worker", 2) as pool:
-    print(json.dumps([[job["record"], error] for job, error in pool.run(json.loads(sys.argv[3]))]))
+    answers = pool.run(json.loads(sys.argv[3]))
+    print(json.dumps([[job["path"], [error, died]] for job, error, died in answers]))
 """
 # Answers all jobs but one, in the middle of whose answer it dies.
 WORKER = """
@@ -24,7 +25,7 @@ import json
 import os
 import sys
 for line in sys.stdin:
-    if json.loads(line)["record"] == "two":
+    if json.loads(line)["path"] == "two":
         os.write(1, b'{"error"')
         os.kill(os.getpid(), 9)
     print('{"error": null}', flush=True)
@@ -37,13 +38,17 @@ for line in sys.stdin:
         (
             "no interpreter",
             {
-                name: f"no process can be started to work on '{name}': No such file or directory"
+                name: [f"no process can be started to work on '{name}': No such file or directory", False]
                 for name in ("one", "two", "three")
             },
         ),
         (
             "half an answer",
-            {"one": None, "two": "the process that worked on 'two' was ended by signal 9", "three": None},
+            {
+                "one": [None, False],
+                "two": ["the process that worked on 'two' was ended by signal 9", True],
+                "three": [None, False],
+            },
         ),
     ],
 )
