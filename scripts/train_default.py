@@ -288,12 +288,14 @@ def _prepared(args):
 
 def _networks_of(bundle, folder):
     """Write the networks of a bundle into a model folder, once, and return it."""
-    from flowtell import Bundle
+    from flowtell import Bundle, InputError
     from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
     from flowtell.export.model_folder import write_model_folder
     from flowtell.training.run_folder import claim
 
     # Another bundle's networks must not be taken for those of this one.
+    if (folder / "model.json").exists() and not (folder / "settings.json").exists():
+        raise InputError(f"nobody knows of which bundle '{folder}' is: remove it")
     claim(folder, {"detector_sha256": Bundle.open(bundle).manifest.graphs["detector"]["fp32"].sha256})
     # Of what that writes, its description comes last.
     if not (folder / "model.json").exists():

@@ -96,6 +96,8 @@ def _train_judge(arguments, settings, bar):
     else:
         if arguments.split_by is not None:
             raise InputError("--fold is of a split by identity: leave --split-by out")
+        if arguments.split_seed is not None:
+            raise InputError("--fold has the same people whatever the seed: leave --split-seed out")
         fold, count = arguments.fold
         how = {"by": "identity", "fold": fold, "folds": count}
         parts = kfold_split(prepared.videos, fold - 1, count, seed)

@@ -49,6 +49,11 @@ class LabelledVideo:
     method: str
     compression: str = ""
 
+    @property
+    def people(self):
+        """Who is in it, however their names are written: Ann and ann are rather one person than two."""
+        return frozenset(name.casefold() for name in self.identities)
+
 
 def read_labels(path):
     """Read a CSV of labelled videos.
@@ -97,16 +102,20 @@ def label_folders(folder, each_its_own_person=False):
         list of `LabelledVideo`, sorted by path.
 
     Raises:
-        InputError: there is no video, one lies in neither folder or has a name that is not in UTF-8, or
-            nobody can tell who is in it.
+        InputError: there is no video, one lies in neither folder, is there twice by a link or has a name that
+            is not in UTF-8, a folder cannot be looked into, or nobody can tell who is in a video.
     """
     folder = Path(folder)
     paths = sorted(p for p in _files_below(folder) if p.suffix.lower() in VIDEO_SUFFIXES)
     if not paths:
         raise InputError(f"there is no video in '{folder}': give a CSV, or one with real and fake")
-    videos = []
+    videos, seen = [], {}
     for path in paths:
         _require_utf8(path.relative_to(folder))
+        file = path.resolve()
+        if file in seen:
+            raise InputError(f"'{seen[file]}' and '{path}' are one file, linked twice: leave one out")
+        seen[file] = path
         between = path.relative_to(folder).parts[:-1]
         labels = [part for part in between if part in ("real", "fake")]
         if len(labels) != 1:
@@ -127,17 +136,20 @@ def label_folders(folder, each_its_own_person=False):
     return videos
 
 
-def _files_below(folder):
-    """Yield the files in a folder and in those in it, links to folders among them, each folder once."""
-    seen = set()
-    for base, folders, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(base)
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders.sort()
-        yield from (path for name in names if (path := Path(base) / name).is_file())
+def _files_below(folder, above=frozenset()):
+    """Yield the files in a folder and in those in it, behind links, too; links back to a folder above end."""
+    place = os.path.realpath(folder)
+    if place in above:
+        return
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be looked into: {error.strerror}") from error
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_below(entry, above | {place})
+        elif entry.is_file():
+            yield entry
 
 
 def _require_utf8(path):
@@ -226,8 +238,7 @@ def identity_groups(videos):
 def _connected(videos):
     groups = []
     for index, video in enumerate(videos):
-        # Ann and ann are rather one person, who must not be in two parts, than two.
-        people, members = {name.casefold() for name in video.identities}, [index]
+        people, members = set(video.people), [index]
         touching = [g for g in groups if g[0] & people]
         for group in touching:
             people |= group[0]

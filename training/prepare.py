@@ -142,7 +142,7 @@ def _require_one_truth(videos):
         for video in alike:
             sha256 = video_sha256(video.path)
             other = known.setdefault(sha256, video)
-            if sha256 and (other.label, other.identities) != (video.label, video.identities):
+            if sha256 and (other.label, other.people) != (video.label, video.people):
                 raise InputError(
                     f"'{other.path}' and '{video.path}' are the same video, and their labels or their people "
                     "differ: leave one out"
@@ -152,7 +152,7 @@ def _require_one_truth(videos):
 def _cut(videos, folder, bundle_folder, settings, pool, progress):
     sweep(folder / "clips")
     base = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))
-    jobs, paths = [], []
+    jobs, paths, names = [], [], []
     for number, video in enumerate(videos):
         shard, record = (folder / "clips" / f"{number:05d}.{end}" for end in ("tfrecord", "json"))
         facts = {
@@ -163,6 +163,7 @@ def _cut(videos, folder, bundle_folder, settings, pool, progress):
             "identities": sorted(video.identities),
         }
         paths.append(record)
+        names.append(facts["video"])
         if not _is_done(record, shard, facts, video.path):
             jobs.append(
                 {
@@ -177,7 +178,8 @@ def _cut(videos, folder, bundle_folder, settings, pool, progress):
                 }
             )
     _run(pool, jobs, len(videos), progress, "cutting clips")
-    return [json.loads(path.read_text("utf-8")) for path in paths]
+    records = [json.loads(path.read_text("utf-8")) for path in paths]
+    return [record | {"video": name} for record, name in zip(records, names, strict=True)]
 
 
 def _is_done(record_path, shard, facts, video):
@@ -228,7 +230,10 @@ def _run(pool, jobs, total, progress, what):
     for job, error, died in pool.run(jobs):
         if died and job["kind"] == "clips":
             # A video that takes its process down takes nothing else with it.
-            write_record(job, [], {"short": 0, "background": 0}, error, "died", None)
+            try:
+                write_record(job, [], {"short": 0, "background": 0}, error, "died", None)
+            except OSError as failure:
+                raise InputError(f"'{job['record']}' cannot be written: {failure.strerror}") from failure
         elif error is not None:
             raise InputError(f"{error}; what was finished is kept: run the same command again to go on")
         if not Path(job["record"]).is_file():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flowtell import InputError
 from flowtell.training.flow_variants import FlowVariant
 from flowtell.training.run_folder import claim, whole_file
 
@@ -28,6 +29,8 @@ def write_stored_flow(prepared, folder, network_sha256, flow_of_clip, pair_strid
         InputError: the folder holds flow of other clips, or of another network.
     """
     folder = Path(folder)
+    if any(folder.glob("*.npy")) and not _settings_path(folder).is_file():
+        raise InputError(f"nobody knows whose flow '{folder}' holds: remove it, or name another folder")
     claim(folder, _claimed(prepared, network_sha256, pair_stride))
     for position, number in enumerate(prepared.numbers):
         path = stored_flow_path(folder, number)

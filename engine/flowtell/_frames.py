@@ -210,9 +210,14 @@ class IsolatedReader:
 def _name_elsewhere(path: str | os.PathLike[str]) -> Path:
     """Return a name that means the same file in another process, as /dev/stdin and /proc/self/fd/3 do not.
 
+    Other names stay as they are: FFmpeg goes by endings, too, and what a link leads to may have none.
+
     Raises:
         DecodeError: `undecodable`, for a file that has none, such as one that was removed while it was open.
     """
+    given = Path(path).absolute()
+    if given.parts[1:2] not in (("dev",), ("proc",)):
+        return given
     name = Path(os.path.realpath(path))
     try:
         is_same = name.samefile(path)

@@ -242,6 +242,9 @@ def test_videos_behind_linked_folders_are_found_once(tmp_path):
     (elsewhere / "round").symlink_to(folder)
     found = {video.path.name: video.method for video in label_folders(folder)}
     assert found == {"183.mp4": "real", "253_183.mp4": "fake", "183_253.mp4": "Deepfakes"}
+    (folder / "fake" / "originals").symlink_to(folder / "real")
+    with pytest.raises(InputError, match=r"originals/183\.mp4' and '.*real/183\.mp4' are one file"):
+        label_folders(folder)
 
 
 def test_labels_that_cannot_be_read_are_one_sentence(tmp_path):

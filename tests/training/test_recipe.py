@@ -173,6 +173,11 @@ def test_features_of_one_variant_are_not_taken_for_those_of_another(made_set):
 def test_stored_flow_is_of_the_video_and_the_network_it_was_stored_for(made_set, tmp_path):
     prepared, folder = made_set.prepared, tmp_path / "flow"
     assert not has_stored_flow(prepared, folder)
+    folder.mkdir()
+    np.save(folder / "00000.npy", np.zeros(1))
+    with pytest.raises(InputError, match=r"nobody knows whose flow '.*flow' holds: remove it"):
+        write_stored_flow(prepared, folder, "a", None, 2)
+    shutil.rmtree(folder)
     positions = range(len(prepared.numbers))
     whose = {clip[0].tobytes(): position for position in positions for clip in prepared.clips(position)}
 

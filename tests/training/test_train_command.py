@@ -83,6 +83,12 @@ def test_a_set_that_is_cropped_otherwise_than_the_engine_crops_is_said_to_be(
             "pair_stride = 2 shows an LSTM other steps than the detector will",
         ),
         ("classifier", "", ["--split-seed", "-1"], "--split-seed must be at least 0, not -1"),
+        (
+            "classifier",
+            "",
+            ["--fold", "1/3", "--split-seed", "1"],
+            "--fold has the same people whatever",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(kind, settings, options, message, command, tmp_path, capsys):
