@@ -79,10 +79,7 @@ def _arguments() -> argparse.Namespace:
         "--flow-from", type=Path, metavar="BUNDLE", help="whose flow network is taken instead of a new one"
     )
     source.add_argument(
-        "--refine-from",
-        type=Path,
-        metavar="BUNDLE",
-        help="whose flow network is trained further",
+        "--refine-from", type=Path, metavar="BUNDLE", help="whose flow network is trained further"
     )
     add("--mesonet", type=Path, help="folder of Meso4_DF.h5 and Meso4_F2F.h5, to compare with")
     add("--stages", nargs="+", choices=STAGES, default=STAGES)
@@ -288,15 +285,14 @@ def _prepared(args):
 
 def _networks_of(bundle, folder):
     """Write the networks of a bundle into a model folder, once, and return it."""
-    from flowtell import Bundle, InputError
+    from flowtell import Bundle
     from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
     from flowtell.export.model_folder import write_model_folder
     from flowtell.training.run_folder import claim
 
     # Another bundle's networks must not be taken for those of this one.
-    if (folder / "model.json").exists() and not (folder / "settings.json").exists():
-        raise InputError(f"nobody knows of which bundle '{folder}' is: remove it")
-    claim(folder, {"detector_sha256": Bundle.open(bundle).manifest.graphs["detector"]["fp32"].sha256})
+    sha256 = Bundle.open(bundle).manifest.graphs["detector"]["fp32"].sha256
+    claim(folder, {"detector_sha256": sha256}, "model.json")
     # Of what that writes, its description comes last.
     if not (folder / "model.json").exists():
         write_model_folder(folder, keras_from_bundle(bundle), *facts_from_bundle(bundle))

@@ -84,7 +84,9 @@ def _train_judge(arguments, settings, bar):
             "it at 1"
         )
     prepared = PreparedSet.open(arguments.data)
-    _warn_of_other_crops(prepared)
+    note = other_crops(prepared)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
     # Not the run's seed: runs that are to be compared must be judged by the same people.
     seed = arguments.split_seed or 0
     if seed < 0:
@@ -113,12 +115,6 @@ def _train_judge(arguments, settings, bar):
         progress=bar,
     )
     return result
-
-
-def _warn_of_other_crops(prepared):
-    note = other_crops(prepared)
-    if note:
-        print(f"note: {note}", file=sys.stderr)
 
 
 def _fold(text):

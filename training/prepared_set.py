@@ -120,6 +120,10 @@ class PreparedSet:
             )
         return arrays
 
+    def clips_sha256(self):
+        """Return the hash of each shard of clips, in the index's order: of the set whatever its flow."""
+        return [entry["shard"]["sha256"] for entry in self.index["videos"] if entry["shard"]]
+
     def sha256(self):
         """Return the hash of the index, which covers every shard through its hash."""
         return file_sha256(self.folder / INDEX_NAME)

@@ -58,7 +58,7 @@ def write_pseudo_set(prepared, flow, folder, seed=7):
         InputError: the folder holds pseudo-fakes of another set or flow.
     """
     folder = Path(folder)
-    claim(folder, {"made_of": _clips_sha256(prepared), "flow": flow.sha256, "seed": seed})
+    claim(folder, {"made_of": prepared.clips_sha256(), "flow": flow.sha256, "seed": seed})
     for part in ("clips", "flow"):
         (folder / part).mkdir(exist_ok=True)
     entries = []
@@ -116,7 +116,3 @@ def _middle(count):
     """Return the middle half of a clip: flow is dear, and neighbouring pairs are nearly alike."""
     quarter = (count - 1) // 4
     return slice(quarter, count - quarter)
-
-
-def _clips_sha256(prepared):
-    return [entry["shard"]["sha256"] for entry in prepared.index["videos"] if entry["shard"]]

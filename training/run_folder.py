@@ -8,8 +8,9 @@ from pathlib import Path
 
 from flowtell import InputError
 
-__all__ = ["claim", "file_sha256", "sweep", "whole_file", "write_json"]
+__all__ = ["SETTINGS_NAME", "claim", "file_sha256", "sweep", "whole_file", "write_json"]
 
+SETTINGS_NAME = "settings.json"
 _SCRATCH = "writing-"
 
 
@@ -67,25 +68,31 @@ def _is_running(process):
     return True
 
 
-def claim(folder, settings):
+def claim(folder, settings, output=None):
     """Make a folder for the output of these settings, or accept it if it was made for the same.
 
     Args:
         folder: where the output goes; `settings.json` in it says what it was made with.
         settings: anything that JSON can hold.
+        output: pattern of names that only such settings write: a folder that holds some and does not say what
+            it was made with is refused; None: it is accepted.
 
     Raises:
-        InputError: if the folder was made with other settings, cannot be made, or cannot be written to.
+        InputError: if the folder was made with other or unknown settings, or cannot be made or written to.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder '{folder}' cannot be made: {error.strerror}") from error
-    path = folder / "settings.json"
+    path = folder / SETTINGS_NAME
     text = json.dumps(settings, indent=2) + "\n"
     try:
         if not path.exists():
+            if output is not None and any(folder.glob(output)):
+                raise InputError(
+                    f"nobody knows what '{folder}' was made with: remove it, or name another folder"
+                )
             with whole_file(path) as scratch:
                 scratch.write_text(text)
         held = path.read_text(errors="replace")

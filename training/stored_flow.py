@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowtell import InputError
 from flowtell.training.flow_variants import FlowVariant
-from flowtell.training.run_folder import claim, whole_file
+from flowtell.training.run_folder import SETTINGS_NAME, claim, whole_file
 
 __all__ = ["has_stored_flow", "stored_flow_path", "stored_flow_variant", "write_stored_flow"]
 
@@ -26,12 +25,10 @@ def write_stored_flow(prepared, folder, network_sha256, flow_of_clip, pair_strid
         progress: called with (videos done, a note).
 
     Raises:
-        InputError: the folder holds flow of other clips, or of another network.
+        InputError: the folder holds flow of other clips, or of another or an unknown network.
     """
     folder = Path(folder)
-    if any(folder.glob("*.npy")) and not _settings_path(folder).is_file():
-        raise InputError(f"nobody knows whose flow '{folder}' holds: remove it, or name another folder")
-    claim(folder, _claimed(prepared, network_sha256, pair_stride))
+    claim(folder, _claimed(prepared, network_sha256, pair_stride), "*.npy")
     for position, number in enumerate(prepared.numbers):
         path = stored_flow_path(folder, number)
         if not path.exists():
@@ -46,7 +43,7 @@ def write_stored_flow(prepared, folder, network_sha256, flow_of_clip, pair_strid
 def has_stored_flow(prepared, folder):
     """Tell whether `write_stored_flow` has finished for a set."""
     files = (stored_flow_path(folder, number) for number in prepared.numbers)
-    return all(path.is_file() for path in (_settings_path(folder), *files))
+    return all(path.is_file() for path in (Path(folder) / SETTINGS_NAME, *files))
 
 
 def stored_flow_variant(prepared, folder, name, pair_stride):
@@ -61,7 +58,7 @@ def stored_flow_variant(prepared, folder, name, pair_stride):
     Raises:
         InputError: the folder holds flow of other clips.
     """
-    network_sha256 = json.loads(_settings_path(folder).read_text("utf-8"))["network_sha256"]
+    network_sha256 = json.loads((Path(folder) / SETTINGS_NAME).read_text("utf-8"))["network_sha256"]
     claim(folder, _claimed(prepared, network_sha256, pair_stride))
 
     def change(of_set, position):
@@ -70,13 +67,9 @@ def stored_flow_variant(prepared, folder, name, pair_stride):
     return FlowVariant(prepared, name, change, slice(None, None, pair_stride), network_sha256)
 
 
-def _settings_path(folder):
-    return Path(folder) / "settings.json"
-
-
 def _claimed(prepared, network_sha256, pair_stride):
-    clips = [entry["shard"]["sha256"] for entry in prepared.index["videos"] if entry["shard"]]
-    return {"clips_sha256": clips, "network_sha256": network_sha256, "pair_stride": pair_stride}
+    of = {"clips_sha256": prepared.clips_sha256(), "network_sha256": network_sha256}
+    return of | {"pair_stride": pair_stride}
 
 
 def stored_flow_path(folder, number):

@@ -175,7 +175,7 @@ def test_stored_flow_is_of_the_video_and_the_network_it_was_stored_for(made_set,
     assert not has_stored_flow(prepared, folder)
     folder.mkdir()
     np.save(folder / "00000.npy", np.zeros(1))
-    with pytest.raises(InputError, match=r"nobody knows whose flow '.*flow' holds: remove it"):
+    with pytest.raises(InputError, match=r"nobody knows what '.*flow' was made with: remove it"):
         write_stored_flow(prepared, folder, "a", None, 2)
     shutil.rmtree(folder)
     positions = range(len(prepared.numbers))
