@@ -30,7 +30,7 @@ from ._pipeline import FaceGraphs
 from ._providers import Provider, provider_called, usable_providers
 from ._sessions import GraphSession, open_session
 
-__all__ = ["PROVIDER_VARIABLE", "fastest_provider"]
+__all__ = ["PROVIDER_VARIABLE", "open_fastest"]
 
 PROVIDER_VARIABLE = "FLOWTELL_PROVIDER"
 
@@ -44,13 +44,27 @@ _WORTH_IT = 1.2
 _TIMED_CALLS = 3
 
 
-def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Provider:
-    """Return the provider to judge with, the CPU where nothing is clearly better.
+def open_fastest(
+    bundle: Bundle, precision: str, graphs: FaceGraphs, threads: int
+) -> tuple[Provider, GraphSession]:
+    """Return the provider to judge with, the CPU where nothing is clearly better, and the detector on it.
 
     Raises:
         BundleError, ProviderError: where the CPU cannot run the bundle, or the provider that the environment
             names cannot be used.
     """
+    taken = _fastest(bundle, precision, graphs)
+    try:
+        return taken, open_session(bundle, "detector", precision, taken, threads)
+    except ProviderError:
+        # a choice that was kept may be of a day when it opened
+        other = _fastest(bundle, precision, graphs, believes_kept=False)
+        if other.name == taken.name:
+            raise
+    return other, open_session(bundle, "detector", precision, other, threads)
+
+
+def _fastest(bundle: Bundle, precision: str, graphs: FaceGraphs, *, believes_kept: bool = True) -> Provider:
     named = os.environ.get(PROVIDER_VARIABLE) or "auto"
     if named != "auto":
         try:
@@ -63,37 +77,40 @@ def fastest_provider(bundle: Bundle, precision: str, graphs: FaceGraphs) -> Prov
         return first
     providers = {provider.name: provider for provider in (first, *others)}
     key = _key(bundle, precision, list(providers.values()))
-    kept = _read_choice(key)
+    kept = _read_choice(key) if believes_kept else None
     if kept in providers:
         return providers[kept]
     try:
-        chosen = _probe(bundle, precision, graphs, first, others)
+        chosen, all_opened = _probe(bundle, precision, graphs, first, others)
     except (DecodeError, IsolationError):
         # a host that judges frames of its own may be unable to decode the sample; another time it may
         return first
-    _keep_choice(key, chosen.name)
+    if all_opened:
+        _keep_choice(key, chosen.name)
     return chosen
 
 
 def _probe(
     bundle: Bundle, precision: str, graphs: FaceGraphs, cpu: Provider, others: list[Provider]
-) -> Provider:
+) -> tuple[Provider, bool]:
+    """Return what is fastest, and whether all could be opened: a driver that is not up now may be later."""
     clip = _probe_clip(graphs)
     if clip is None:
-        return cpu
+        return cpu, True
     wanted, cpu_s = _logits_and_time(open_session(bundle, "detector", precision, cpu, threads=1), clip)
-    best, best_s = cpu, cpu_s / _WORTH_IT
+    best, best_s, all_opened = cpu, cpu_s / _WORTH_IT, True
     for provider in others:
         try:
             session = open_session(bundle, "detector", precision, provider, threads=1)
             logits, spent_s = _logits_and_time(session, clip)
-        except (BundleError, ProviderError):
+        except (BundleError, ProviderError) as error:
             # what cannot run the graph is no candidate; asked for by name it says why
+            all_opened = all_opened and isinstance(error, BundleError)
             continue
         agrees = logits.shape == wanted.shape and float(np.abs(logits - wanted).max()) <= _MAX_DRIFT_LOGIT
         if agrees and spent_s < best_s:
             best, best_s = provider, spent_s
-    return best
+    return best, all_opened
 
 
 def _probe_clip(graphs: FaceGraphs) -> NDArray[np.uint8] | None:

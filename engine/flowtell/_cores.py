@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ._errors import InputError
+from ._run_control import RunControl
 
 __all__ = ["Core", "Cores"]
 
@@ -26,13 +27,19 @@ class Cores:
         self._changed = threading.Condition()
 
     @contextmanager
-    def held(self, *, urgent: bool) -> Iterator[Core]:
+    def held(self, *, urgent: bool, control: RunControl | None = None) -> Iterator[Core]:
         """Hold a core for the block; what is urgent gets the next one.
 
-        Reading is urgent: it is short, and judging waits for it. It cannot starve judging, because its queues
-        are bounded and it lends its core where they are full.
+        Reading is urgent: it is short, and judging waits for it. It lends its core where its queues are full
+        and while it waits for a frame.
+
+        Raises:
+            TimeUpError, CancelledError: where the run of `control` ends while it waits for a core, here or
+                where a core that was lent is taken back.
         """
-        core = Core(self, urgent)
+        core = Core(self, urgent, control)
+        if control is not None:
+            control.on_cancel(self._wake)
         try:
             core.take()
             yield core
@@ -56,12 +63,22 @@ class Cores:
             self._is_ended = True
             self._changed.notify_all()
 
-    def _take(self, core: Core, urgent: bool) -> None:
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, core: Core, urgent: bool, control: RunControl | None) -> None:
+        def is_over() -> bool:
+            return self._is_ended or (control is not None and control.is_cancelled)
+
         with self._changed:
             try:
                 if urgent:
                     self._waiting_urgently.add(core)
-                self._changed.wait_for(lambda: self._is_ended or self._has_core(urgent))
+                patience_s = None if control is None else control.remaining_s()
+                self._changed.wait_for(lambda: is_over() or self._has_core(urgent), patience_s)
+                if control is not None:
+                    control.check()
                 self._holders[core] = threading.get_ident()
             finally:
                 self._waiting_urgently.discard(core)
@@ -80,13 +97,14 @@ class Cores:
 class Core:
     """One thread's hold on a core."""
 
-    def __init__(self, cores: Cores, urgent: bool) -> None:
+    def __init__(self, cores: Cores, urgent: bool, control: RunControl | None) -> None:
         self._cores = cores
         self._urgent = urgent
+        self._control = control
 
     def take(self) -> None:
-        """Wait for a core."""
-        self._cores._take(self, self._urgent)
+        """Wait for a core; raises as `Cores.held`."""
+        self._cores._take(self, self._urgent, self._control)
 
     def give(self) -> None:
         """Give it back, if it is held. That is noted in one place, so that no interrupt loses a core."""

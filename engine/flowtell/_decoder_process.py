@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,7 @@ class DecoderPool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[DecoderProcess] = []
+        self._all: weakref.WeakSet[DecoderProcess] = weakref.WeakSet()
         self._interpreter: str | None = None
         self._closed = False
 
@@ -273,8 +275,11 @@ class DecoderPool:
             decoder.kill()
 
     def forget(self) -> None:
-        """Let go of every decoder: this process is a fork of the one that they belong to."""
-        for decoder in self._idle:
+        """Let go of every decoder: this process is a fork of the one that they belong to.
+
+        Those in use, too: one whose connection stays open here would wait for a caller that has ended.
+        """
+        for decoder in list(self._all):
             decoder.forget()
         self.__init__()  # type: ignore[misc]
 
@@ -298,6 +303,7 @@ class DecoderPool:
                     break
                 with self._lock:
                     self._interpreter = interpreter
+                    self._all.add(decoder)
                 return decoder
         tried = ", ".join(refused) or "there is none to try"
         raise IsolationError(

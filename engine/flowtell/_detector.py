@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import require_path
-from ._auto_provider import fastest_provider
+from ._auto_provider import open_fastest
 from ._bundle import Bundle, bundle_from_argument
 from ._cores import Cores
-from ._effort import EVERYTHING, Effort
+from ._effort import EVERYTHING, Effort, one_effort
 from ._errors import BundleError, InputError
 from ._file_run import FileRun
-from ._files_in_turn import results_in_turn
+from ._files_in_turn import results_in_turn, row_of
 from ._heap import process_heap
 from ._judging import ClipLogits, JudgePool
 from ._manifest import PRECISIONS
@@ -133,10 +133,13 @@ class Detector:
                 f"the bundle '{opened.manifest.name}' has no detector graph, so it cannot judge"
             )
         graphs = open_face_graphs(opened, threads)
-        taken = named or fastest_provider(opened, precision, graphs)
-        clips = taken.clips_in_a_call(clips_per_call)
-        detector = open_session(opened, "detector", precision, taken, threads)
-        return cls(opened, taken, precision, graphs, detector, threads, clips)
+        if named is None:
+            named, detector = open_fastest(opened, precision, graphs, threads)
+            clips = named.clips_in_a_call(clips_per_call)
+        else:
+            clips = named.clips_in_a_call(clips_per_call)
+            detector = open_session(opened, "detector", precision, named, threads)
+        return cls(opened, named, precision, graphs, detector, threads, clips)
 
     @property
     def bundle(self) -> Bundle:
@@ -210,7 +213,7 @@ class Detector:
             IsolationError: where no process that decodes videos can be started.
         """
         control = RunControl(require_timeout(timeout_s))
-        return self._detect(path, _effort(max_clips, effort), control, progress)
+        return self._detect(path, one_effort(max_clips, effort), control, progress)
 
     def detect_many(
         self,
@@ -228,7 +231,7 @@ class Detector:
         generator ends what it began.
 
         Args:
-            paths: video files; drawn from as they are needed.
+            paths: video files, drawn one ahead: a result comes when the path after it has been drawn.
             max_clips: as in `detect`, for each file.
             effort: as in `detect`, for each file.
             timeout_s: as in `detect`, for each file, from when it is begun.
@@ -239,18 +242,19 @@ class Detector:
 
         Raises:
             InputError: as `detect`, on the call.
-            ProviderError, BundleError, InputError: as `detect`, instead of a file's result.
+            ProviderError, BundleError, IsolationError, InputError: as `detect`, instead of a file's result;
+                the generator ends there, and files after it are not judged.
         """
-        effort = _effort(max_clips, effort)
-        if isinstance(paths, str | bytes | os.PathLike):
-            raise InputError(f"paths must be a row of paths, not the one path {paths!r}")
+        effort, timeout_s, row = one_effort(max_clips, effort), require_timeout(timeout_s), row_of(paths)
+        self._pool.require_caller()
 
         def judge(index: int, path: str | os.PathLike[str], control: RunControl) -> Result:
             report = None if progress is None else lambda latest: progress(index, latest)
             return self._detect(path, effort, control, report)
 
-        is_timed = require_timeout(timeout_s) is not None or effort.compute_s is not None
-        return results_in_turn(paths, judge, timeout_s=timeout_s, overlapping=not is_timed)
+        is_timed = timeout_s is not None or effort.compute_s is not None
+        caller = self._pool.require_caller
+        return results_in_turn(row, judge, caller, timeout_s=timeout_s, overlapping=not is_timed)
 
     def stream(self) -> Stream:
         """Return a stream for live video, whose frames are pushed one at a time.
@@ -328,16 +332,6 @@ class Detector:
 def _require_count(name: str, value: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InputError(f"{name} must be an integer from 1 to {most}, not {value!r}")
-
-
-def _effort(max_clips: int | None, effort: Effort) -> Effort:
-    if not isinstance(effort, Effort):
-        raise InputError(f"effort must be an Effort, not {effort!r}")
-    if max_clips is None:
-        return effort
-    if effort != EVERYTHING:
-        raise InputError("max_clips and effort exclude each other: say Effort(max_clips=...)")
-    return Effort(max_clips=max_clips)
 
 
 def usable_cores() -> int:

@@ -9,7 +9,7 @@ from ._arguments import is_finite
 from ._budget import require_clip_budget
 from ._errors import InputError
 
-__all__ = ["EVERYTHING", "Effort"]
+__all__ = ["EVERYTHING", "Effort", "one_effort"]
 
 _MIN_ERROR_RATE, _MAX_ERROR_RATE = 1e-6, 0.5
 """Half of the verdicts are right by chance; less than a millionth is not what a handful of clips can show."""
@@ -63,6 +63,21 @@ class Effort:
 
 EVERYTHING = Effort()
 """Judge every clip."""
+
+
+def one_effort(max_clips: int | None, effort: Effort) -> Effort:
+    """Return the effort that is meant where `max_clips` may be given instead.
+
+    Raises:
+        InputError: where both are, or `effort` is none.
+    """
+    if not isinstance(effort, Effort):
+        raise InputError(f"effort must be an Effort, not {effort!r}")
+    if max_clips is None:
+        return effort
+    if effort != EVERYTHING:
+        raise InputError("max_clips and effort exclude each other: say Effort(max_clips=...)")
+    return Effort(max_clips=max_clips)
 
 
 def _is_number(value: Any) -> bool:

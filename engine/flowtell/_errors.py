@@ -15,6 +15,8 @@ Anything else that comes out of flowtell is a bug in flowtell.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BundleError",
     "DecodeError",
@@ -51,6 +53,10 @@ class DecodeError(FlowtellError):
     def __init__(self, state: str, reason: str) -> None:
         super().__init__(reason)
         self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Have it pickled with both arguments: an exception keeps those of its base class only."""
+        return type(self), (self.state, str(self))
 
 
 class IsolationError(FlowtellError):

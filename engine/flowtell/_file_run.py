@@ -78,7 +78,7 @@ class FileRun:
         cores = None if is_isolated() else self._cores
         ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, cores, self._control)
         try:
-            with ahead, self._cores.held(urgent=True) as core:
+            with ahead, self._cores.held(urgent=True, control=self._control) as core:
                 clips = self._reader.clips(iter(lambda: self._next_frame(ahead, core), None))
                 if self._effort.is_by_runs:
                     self._judge_runs(clips, manifest, core)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._cores import Cores
-from ._errors import BundleError, InputError
+from ._errors import BundleError, InputError, ProviderError
 from ._run_control import RunControl
 from ._runner import RunningCall
 from ._sessions import GraphSession, require_shape
@@ -65,6 +65,7 @@ class JudgePool:
     """Workers that judge what is submitted, in the order of submission."""
 
     def __init__(self, session: GraphSession, workers: int, clips_per_call: int, cores: Cores) -> None:
+        """Start `workers` threads; raises ProviderError where this process may not have so many."""
         self._session = session
         self._clips_per_call = clips_per_call
         self._cores = cores
@@ -79,8 +80,15 @@ class JudgePool:
             threading.Thread(target=self._work, name=f"flowtell-judge-{number}", daemon=True)
             for number in range(workers)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            self._threads = [thread for thread in self._threads if thread.ident is not None]
+            self.close()
+            raise ProviderError(
+                f"this process may not start {workers} more threads ({error}): open the detector with fewer"
+            ) from None
 
     def submit(self, frames: NDArray[np.uint8], control: RunControl, *, with_flow: bool = False) -> Ticket:
         """Queue one clip, C-contiguous `uint8 [n + 1, S, S, 3]`.

@@ -84,7 +84,8 @@ class ReadAhead(Generic[T]):
 
     def _run(self) -> None:
         try:
-            with self._cores.held(urgent=True) if self._cores else nullcontext() as core:
+            own = self._cores.held(urgent=True, control=self._control) if self._cores else nullcontext()
+            with own as core:
                 for item in self._source:
                     if not self._put(item, core):
                         break

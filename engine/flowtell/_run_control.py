@@ -36,6 +36,11 @@ class RunControl:
         self._wake: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants the run any more."""
+        return self._is_cancelled
+
     def check(self) -> None:
         """Return where the run may go on.
 

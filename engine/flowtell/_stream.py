@@ -66,6 +66,7 @@ class Stream:
         self._control = RunControl()
         self._maker = graphs.clip_maker(StageClock())
         self._waiting: deque[tuple[FaceClip, Ticket]] = deque()
+        self._known_scores: list[StreamScore] = []
         self._latest_s = -math.inf
         self._is_over = False
 
@@ -80,8 +81,9 @@ class Stream:
     def push(self, frame: Any, *, timestamp_s: float) -> list[StreamScore]:
         """Take the next frame; return the scores known by now that were not returned before, in order.
 
-        It waits for the detector only where more clips of this stream are pending than it works ahead: two
-        calls for each thread of the detector.
+        It waits where more clips of this stream are pending than it works ahead, two calls for each thread
+        of the detector; and where all of these threads are in calls, until one ends. What an error kept from
+        being returned comes with the next call.
 
         Args:
             frame: `uint8 [H, W, 3]` RGB, upright, in host memory: a NumPy array, or an object with
@@ -104,15 +106,18 @@ class Stream:
     def finish(self) -> list[StreamScore]:
         """End the stream: its last clips end here; wait for every score and return those not yet returned.
 
+        After an error of a graph it may be called again, for the scores of the other clips.
+
         Raises:
             InputError: where the stream or the detector is closed.
             ProviderError, BundleError: where a graph fails while it runs.
         """
         self._require_open()
-        self._is_over = True
         with self._cores.held(urgent=True) as core:
             self._submit(self._maker.finish())
-            return self._known(core, 0)
+            scores = self._known(core, 0)
+        self._is_over = True
+        return scores
 
     def close(self) -> None:
         """End the stream; what is not yet judged is dropped."""
@@ -131,8 +136,8 @@ class Stream:
 
     def _known(self, core: Core, may_wait: int) -> list[StreamScore]:
         """Return the scores from the oldest on: those that are there, and all but the last `may_wait`."""
-        return [
-            StreamScore(
+        for clip, logits in known_in_order(self._waiting, may_wait, core, self._control):
+            score = StreamScore(
                 clip.track,
                 clip.start_s,
                 clip.end_s,
@@ -142,8 +147,9 @@ class Stream:
                 logits.clip_logit,
                 tuple(float(logit) for logit in logits.pair_logits),
             )
-            for clip, logits in known_in_order(self._waiting, may_wait, core, self._control)
-        ]
+            self._known_scores.append(score)
+        scores, self._known_scores = self._known_scores, []
+        return scores
 
 
 def _is_time(value: Any) -> bool:

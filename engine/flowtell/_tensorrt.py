@@ -6,6 +6,7 @@ can end the process there, so `flowtell._nvidia` is asked first.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
 import sys
@@ -54,7 +55,19 @@ class Backend:
 
     def version(self) -> str:
         """Return its version, all four numbers; raises `ProviderError` where it cannot be loaded."""
-        return str(self.load().__version__)
+        said = str(self.load().__version__)
+        # some releases say three numbers in Python, and all four to a C++ program
+        return said if said.count(".") > 2 else _version_of_library(said)
+
+
+def _version_of_library(said: str) -> str:
+    """Return the version that the loaded `libnvinfer` gives; `said` where there is none to ask."""
+    try:
+        library = ctypes.CDLL(f"libnvinfer.so.{said.split('.')[0]}")
+        parts = ("Major", "Minor", "Patch", "Build")
+        return ".".join(str(library[f"getInferLib{part}Version"]()) for part in parts)
+    except (OSError, AttributeError):
+        return said
 
 
 BACKENDS = (

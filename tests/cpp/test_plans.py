@@ -103,6 +103,27 @@ def test_a_plan_for_something_else_is_not_run(judge, cache, path, key, field, va
     assert "is missing: no plan of the detector in fp32 for this GPU (8.6) is in the cache" in line
 
 
+def test_python_and_c_call_a_tensorrt_by_the_same_version(tmp_path):
+    """Where Python's module says three numbers, its library says four."""
+    if not shutil.which("cc"):
+        pytest.skip("there is no C compiler")
+    numbers = {"Major": 10, "Minor": 3, "Patch": 0, "Build": 26}
+    source = "".join(f"int getInferLib{k}Version(void) {{ return {n}; }}\n" for k, n in numbers.items())
+    library = tmp_path / "libnvinfer.so.10.3.0"
+    words = ["cc", "-shared", "-fPIC", "-Wl,-soname,libnvinfer.so.10", "-x", "c", "-", "-o", library]
+    subprocess.run(words, input=source, text=True, check=True)
+    (tmp_path / "tensorrt.py").write_text(
+        f"import ctypes\n__version__ = '10.3.0'\nlibrary = ctypes.CDLL({str(library)!r})\n"
+    )
+    asked = "from flowtell._tensorrt import backend_called; print(backend_called('tensorrt').version())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for version in ("10.3.0.26", "10.3.0"):
+        done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, env=environment)
+        assert (done.stdout, done.stderr) == (version + "\n", "")
+        # without the library what Python says is all there is
+        (tmp_path / "tensorrt.py").write_text("__version__ = '10.3.0'\n")
+
+
 def test_another_user_s_plan_and_an_open_cache_are_not_used(judge, path):
     if os.geteuid() == 0:
         os.chown(path, 65534, 65534)

@@ -54,6 +54,20 @@ def leaves_no_thread() -> Iterator[None]:
     assert our_threads() <= before
 
 
+@pytest.fixture
+def openvino() -> Any:
+    """OpenVINO; a test that asks for it is skipped where it is not installed."""
+    return pytest.importorskip("openvino", reason="the extra openvino is not installed")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, and no provider named by the environment."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("FLOWTELL_PROVIDER")
+    return tmp_path / "flowtell"
+
+
 @pytest.fixture(scope="session")
 def portrait() -> Image:
     """First frame of the natural sample, `uint8 [480, 480, 3]`: one face of about 230 px."""

@@ -339,6 +339,8 @@ def test_arguments_of_another_type_are_refused(motion_bundle, wrong, says):
         with pytest.raises(InputError, match=says):
             list(detector.detect_many([path], **arguments))
     with Detector.open(motion_bundle) as detector:
+        with pytest.raises(InputError, match="paths must be a row of paths, not None"):
+            detector.detect_many(None)
         with pytest.raises(InputError, match="paths must be a row of paths, not the one path"):
             detector.detect_many(str(samples.natural_path()))
         with pytest.raises(InputError, match="clips must be one array in host memory"):

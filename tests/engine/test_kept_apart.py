@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -75,13 +76,42 @@ def test_a_decoder_that_hangs_keeps_no_core_from_others(tiny_bundle):
         assert stuck.result().state == "undecodable"
 
 
-@pytest.mark.parametrize("use", ["detect", "score_clips", "push", "close"])
+def test_time_is_up_for_a_file_that_waits_for_another_s_progress(tiny_bundle):
+    release, reached = threading.Event(), threading.Event()
+
+    def progress(_):
+        reached.set()
+        release.wait()
+
+    with Detector.open(tiny_bundle, threads=1) as detector, ThreadPoolExecutor(2) as callers:
+        slow = callers.submit(detector.detect, NATURAL, max_clips=1, progress=progress)
+        reached.wait()
+        try:
+            waiting = callers.submit(detector.detect, SWAPPED, timeout_s=0.1)
+            assert waiting.result(30).state == "timed_out"
+            # and so does a row that is left
+            results = detector.detect_many([SWAPPED, SWAPPED])
+            first = callers.submit(next, results)
+            with pytest.raises(TimeoutError):
+                first.result(0.1)
+        finally:
+            release.set()
+        assert first.result(30).state == "ok"
+        results.close()
+        assert slow.result().state == "ok"
+
+
+@pytest.mark.parametrize("use", ["detect", "detect_many", "next", "score_clips", "push", "close"])
 def test_progress_cannot_use_the_detector_that_calls_it(tiny_bundle, use):
     """It would wait for the core that its own caller holds."""
     clip = np.zeros((1, 5, 64, 64, 3), np.uint8)
     with Detector.open(tiny_bundle, threads=1) as detector, detector.stream() as stream:
+        row = detector.detect_many([NATURAL, NATURAL, NATURAL])
+        next(row)
         uses = {
             "detect": lambda: detector.detect(NATURAL),
+            "detect_many": lambda: list(detector.detect_many([NATURAL])),
+            "next": lambda: next(row, None),
             "score_clips": lambda: detector.score_clips(clip),
             "push": lambda: stream.push(clip[0, 0], timestamp_s=0.0),
             "close": detector.close,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from flowtell import (
     Bundle,
     Detector,
     InputError,
-    IsolationError,
     ProviderError,
     _provider_cuda,
     _provider_tensorrt,
@@ -27,7 +25,6 @@ from flowtell import (
 )
 from flowtell.__main__ import main
 from flowtell._cache import private_cache_folder
-from flowtell._cli_doctor import examine
 from flowtell._onnxruntime import OnnxRuntimeRunner
 from flowtell._providers import PROVIDER_NAMES, provider_called, why_not
 from flowtell._runner import GraphSource, RunningCall
@@ -70,11 +67,6 @@ def test_a_session_that_fails_does_not_go_on_on_another_provider(motion_bundle):
     assert not runner._session._enable_fallback
     with pytest.raises(ProviderError, match="NoSuchProvider"):
         OnnxRuntimeRunner(Bundle.open(motion_bundle).read_graph("crop"), "crop.onnx", "NoSuchProvider")
-
-
-@pytest.fixture
-def openvino():
-    return pytest.importorskip("openvino", reason="the extra openvino is not installed")
 
 
 def test_openvino_says_what_the_cpu_says_whatever_the_threads(tiny_bundle, openvino):
@@ -179,65 +171,6 @@ def test_signals_are_heard_after_another_thread_forgot_openvino(tiny_bundle, ope
     command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(tiny_bundle)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (7, "")
-
-
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("FLOWTELL_PROVIDER")
-    return tmp_path / "flowtell"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the cache folder has another variable there")
-@pytest.mark.parametrize(("drift", "taken"), [(1e-3, "OpenVINO CPU"), (-1.0, "CPUExecutionProvider")])
-def test_auto_takes_what_is_faster_only_where_it_agrees_and_remembers(
-    tiny_bundle, openvino, own_cache, monkeypatch, drift, taken
-):
-    monkeypatch.setattr("flowtell._auto_provider._MAX_DRIFT_LOGIT", drift)
-    monkeypatch.setattr("flowtell._auto_provider._WORTH_IT", 1e-9)  # whatever agrees is fast enough
-    with Detector.open(tiny_bundle, provider="auto", threads=1) as detector:
-        assert detector.provider == taken
-    (kept,) = (own_cache / "auto").iterdir()
-    assert json.loads(kept.read_text()) == ("openvino" if taken.startswith("OpenVINO") else "cpu")
-    kept.write_text('"openvino"' if taken.startswith("CPU") else '"cpu"')
-    with Detector.open(tiny_bundle, provider="auto", threads=1) as detector:
-        assert detector.provider != taken
-
-
-def test_the_environment_says_what_auto_takes(tiny_bundle, openvino, own_cache, monkeypatch):
-    monkeypatch.setenv("FLOWTELL_PROVIDER", "openvino")
-    with Detector.open(tiny_bundle, threads=1) as detector:
-        assert detector.provider == "OpenVINO CPU"
-    monkeypatch.setenv("FLOWTELL_PROVIDER", "")
-    assert Detector.open(tiny_bundle, threads=1).provider in ("CPUExecutionProvider", "OpenVINO CPU")
-    monkeypatch.setenv("FLOWTELL_PROVIDER", "abacus")
-    details = {finding.name: finding.detail for finding in examine()}
-    assert details["provider auto"] == "usable; FLOWTELL_PROVIDER says abacus"
-    with pytest.raises(ProviderError, match="FLOWTELL_PROVIDER: there is no provider 'abacus'"):
-        Detector.open(tiny_bundle)
-    assert Detector.open(tiny_bundle, provider="cpu").provider == "CPUExecutionProvider"
-
-
-def test_auto_is_the_cpu_where_the_sample_cannot_be_decoded(tiny_bundle, openvino, own_cache, monkeypatch):
-    def none(path):
-        raise IsolationError("no process that decodes videos can be started")
-
-    monkeypatch.setattr("flowtell._auto_provider.open_frames", none)
-    assert Detector.open(tiny_bundle, threads=1).provider == "CPUExecutionProvider"
-    # another time it may be: nothing is remembered
-    assert not (own_cache / "auto").exists()
-
-
-def test_auto_without_another_provider_is_the_cpu_and_runs_no_probe(motion_bundle, own_cache):
-    code = (
-        "import sys; sys.modules['openvino'] = None\nimport flowtell\n"
-        "print(flowtell.Detector.open(sys.argv[1], provider='auto').provider)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(motion_bundle)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "CPUExecutionProvider\n"
-    assert not own_cache.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are not what they are there")

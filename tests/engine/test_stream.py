@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-from flowtell import Detector, InputError, samples
+from flowtell import Detector, InputError, ProviderError, samples
 from flowtell._decode import VideoReader
 from flowtell._host_frame import frame_from_host
 from flowtell._verdict import sigmoid
@@ -189,6 +189,46 @@ def test_a_stream_keeps_its_detector(tiny_bundle, portrait):
     for index in range(6):
         stream.push(np.roll(portrait, index, axis=1), timestamp_s=index / 25)
     assert len(stream.finish()) == 1
+
+
+class FailingOnce:
+    """A session of which one call fails."""
+
+    def __init__(self, session, call):
+        self._session = session
+        self._left = call
+
+    def run(self, names, call=None, **inputs):
+        self._left -= 1
+        if self._left == 0:
+            raise ProviderError("it failed")
+        return self._session.run(names, call, **inputs)
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_clip_that_fails_costs_no_other_clip_s_score(tiny_bundle, portrait, failing):
+    frames = [np.roll(portrait, 3 * index, axis=1) for index in range(49)]
+
+    def scores_of(detector):
+        found, errors = [], 0
+        with detector.stream() as stream:
+            calls = [lambda i=i: stream.push(frames[i], timestamp_s=i / 25) for i in range(len(frames))]
+            for call in (*calls, stream.finish, stream.finish):
+                try:
+                    found += call()
+                except ProviderError:
+                    errors += 1
+                except InputError:
+                    # the first finish was the last
+                    assert call == stream.finish
+        return found, errors
+
+    with Detector.open(tiny_bundle, threads=1) as detector:
+        wanted, none = scores_of(detector)
+        detector._pool._session = FailingOnce(detector._pool._session, failing)
+        found, one = scores_of(detector)
+    assert (len(wanted), none, one) == (3, 0, 1)
+    assert found == wanted[: failing - 1] + wanted[failing:]
 
 
 def test_a_stream_that_has_ended_takes_no_more(tiny_bundle, portrait):

@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from flowtell import Detector, InputError, samples
+from flowtell import Detector, InputError, ProviderError, samples
 from flowtell._cores import Cores
 from flowtell._files_in_turn import results_in_turn
 from flowtell._judging import JudgePool
@@ -84,6 +84,8 @@ def test_time_that_is_up_is_a_state_and_no_verdict(tiny_bundle, leaves_no_thread
         # more seconds than a system can wait
         for enough_s in (600, 1e300):
             assert detector.detect(NATURAL, max_clips=1, timeout_s=enough_s).state == "ok"
+            (of_many,) = detector.detect_many([NATURAL], max_clips=1, timeout_s=enough_s)
+            assert of_many.state == "ok"
 
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "1", True])
@@ -102,12 +104,27 @@ def test_a_closed_detector_judges_no_more(motion_bundle, leaves_no_thread):
     for path in (NATURAL, "nowhere.mp4"):
         with pytest.raises(InputError, match="closed"):
             detector.detect(path)
+        with pytest.raises(InputError, match="closed"):
+            detector.detect_many([path])
     with pytest.raises(InputError, match="closed"):
         detector.score_clips(np.zeros((1, 5, 64, 64, 3), np.uint8))
 
 
 def test_a_detector_that_is_forgotten_ends_its_threads(motion_bundle, leaves_no_thread):
     Detector.open(motion_bundle).detect(NATURAL, max_clips=1)
+
+
+def test_threads_that_may_not_be_started_are_a_sentence_and_end(tiny_bundle, monkeypatch, leaves_no_thread):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.endswith("-2"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ProviderError, match="may not start 4 more threads"):
+        Detector.open(tiny_bundle, threads=4)
 
 
 def test_closing_ends_what_is_being_judged(tiny_bundle, leaves_no_thread):
@@ -171,13 +188,35 @@ def test_results_that_are_dropped_in_a_thread_of_theirs_do_not_wait_for_it():
             release.wait()
         return number
 
-    results = results_in_turn(["a", "b"], judge, timeout_s=None, overlapping=True)
+    results = results_in_turn(iter("ab"), judge, lambda: None, timeout_s=None, overlapping=True)
     assert next(results) == 0
     collector = threading.Thread(target=results.close)
     collector.start()
     collector.join(30)
     release.set()
     assert not collector.is_alive()
+
+
+def test_a_row_that_is_left_ends_what_waits_for_a_core():
+    cores, left = Cores(1), []
+
+    def judge(number, _, control):
+        if number:
+            with cores.held(urgent=True, control=control):
+                pass
+        return number
+
+    def leave():
+        results = results_in_turn(iter("ab"), judge, lambda: None, timeout_s=None, overlapping=True)
+        left.append(next(results))
+        results.close()
+
+    with cores.held(urgent=True):
+        leaving = threading.Thread(target=leave, daemon=True)
+        leaving.start()
+        leaving.join(30)
+        assert not leaving.is_alive()
+    assert left == [0]
 
 
 def test_sixteen_callers_get_what_one_gets(tiny_bundle, leaves_no_thread):
