@@ -1,17 +1,19 @@
 """`flowtell bench contenders`: the engine and what a user would run instead, in one run."""
 
 import argparse
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import flowtell
 from flowtell.benchmarks._arguments import new_file, positive
-from flowtell.benchmarks.contenders import CONTENDERS, Arena
+from flowtell.benchmarks.contenders import CONTENDERS, WITHOUT_KERAS, Arena
 from flowtell.benchmarks.machine import machine_context
+from flowtell.benchmarks.runtimes import limit_keras
 from flowtell.training.run_folder import whole_file, write_json
 
-__all__ = ["contenders_main", "contest_table"]
+__all__ = ["contenders_main", "contest_table", "idle_threads"]
 
 EXIT_DONE, EXIT_WRONG = 0, 1
 
@@ -28,11 +30,16 @@ def contenders_main(words):
     detector = flowtell.Detector.open(args.bundle, provider="cpu", threads=args.threads)
     pairs = args.pairs or detector.bundle.manifest.pairs_per_clip
     videos = args.video or [samples.natural_path(), samples.swapped_path()]
-    clips = sample_clips(detector, videos, args.clips, pairs)
     names = (CONTENDERS[0], *(name for name in args.only or CONTENDERS if name != CONTENDERS[0]))
+    if args.threads and not set(names) <= set(WITHOUT_KERAS):
+        limit_keras(args.threads)
+    clips_of_each = args.clips or math.ceil(detector.threads / len(videos))
+    clips = sample_clips(detector, videos, clips_of_each, pairs)
     arena = Arena(Path(detector.bundle.path), detector.threads, args.mesonet)
     entries, best_gemm = contest(arena, clips, args.runs, names, _progress)
-    print("\n".join(contest_table(entries, best_gemm, detector.threads)))
+    lines = contest_table(entries, best_gemm, detector.threads)
+    lines += idle_threads(detector.threads, len(clips), len(videos), clips_of_each)
+    print("\n".join(lines))
     if args.out:
         result = {
             "schema": 1,
@@ -43,6 +50,7 @@ def contenders_main(words):
                 "sha256": detector.bundle.sha256,
                 "detector_sha256": detector.bundle.manifest.graphs["detector"]["fp32"].sha256,
             },
+            "threads": detector.threads,
             "clips": len(clips),
             "pairs_per_clip": pairs,
             "runs": args.runs,
@@ -83,6 +91,24 @@ def contest_table(entries, best_gemm_gflops, threads):
     return lines
 
 
+def idle_threads(threads, clips, videos, clips_of_each):
+    """Return the line that says that the engine left cores idle, in a list; an empty one where it did not.
+
+    Args:
+        threads: of the engine, each of which judges one clip at a time.
+        clips: how many there were.
+        videos: how many they are of.
+        clips_of_each: how many were asked for of each.
+    """
+    if clips >= threads:
+        return []
+    needed = math.ceil(threads / videos)
+    remedy = f"--clips {needed} keeps all of them busy"
+    if clips_of_each >= needed:
+        remedy = "the videos have no more clips of that length, so name more of them with --video"
+    return [f"the engine used {clips} of its {threads} threads, one a clip: {remedy}"]
+
+
 def _progress(words):
     if sys.stderr.isatty():
         print(words, file=sys.stderr)
@@ -104,7 +130,12 @@ def _parser():
         metavar="FILE",
         help="take face clips of this video (default: the samples)",
     )
-    add("--clips", type=positive(int), default=1, metavar="N", help="face clips of each video (default: 1)")
+    add(
+        "--clips",
+        type=positive(int),
+        metavar="N",
+        help="face clips of each video (default: as few as keep every thread of the engine busy)",
+    )
     add("--pairs", type=positive(int), metavar="T", help="frame pairs of a face clip (default: the bundle's)")
     add("--threads", type=positive(int), metavar="N", help="cores that each may use (default: all)")
     add("--runs", type=positive(int), default=7, metavar="N", help="timed turns of each (default: 7)")

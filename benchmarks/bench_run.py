@@ -110,7 +110,8 @@ def report_of(timed, accuracy, wanted, detector, clips, provider):
     cost = graph_cost(detector.bundle.read_graph("detector"), {"clips": clips[0][None]})
     rate = quantile(rates, 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        cold = cold_start(detector.bundle.path, provider, detector.precision, clips[0], Path(folder))
+        opened = (detector.bundle.path, provider, detector.precision, detector.threads)
+        cold = cold_start(*opened, clips[0], Path(folder))
     return {
         "schema": REPORT_SCHEMA,
         "kind": "flowtell bench",

@@ -14,11 +14,12 @@ begun = time.perf_counter()
 import numpy
 import flowtell
 imported = time.perf_counter()
-detector = flowtell.Detector.open(sys.argv[1], provider=sys.argv[2], precision=sys.argv[4])
+_, bundle, provider, clip, precision, threads = sys.argv
+detector = flowtell.Detector.open(bundle, provider=provider, precision=precision, threads=int(threads))
 opened = time.perf_counter()
-detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
+detector.score_clips(numpy.load(clip, allow_pickle=False)[None])
 first = time.perf_counter()
-detector.score_clips(numpy.load(sys.argv[3], allow_pickle=False)[None])
+detector.score_clips(numpy.load(clip, allow_pickle=False)[None])
 second = time.perf_counter()
 from flowtell.benchmarks.machine import peak_memory_mb
 print(json.dumps({
@@ -31,7 +32,7 @@ print(json.dumps({
 """
 
 
-def cold_start(bundle_folder, provider, precision, clip, folder):
+def cold_start(bundle_folder, provider, precision, threads, clip, folder):
     """Return a dict: `import_ms`, `open_ms`, `first_clip_ms`, `second_clip_ms` and `peak_memory_mb`.
 
     The files are warm in the system's cache: what is cold is the process.
@@ -40,6 +41,7 @@ def cold_start(bundle_folder, provider, precision, clip, folder):
         bundle_folder: of the bundle.
         provider: name of the provider.
         precision: that the detector computes in.
+        threads: of the detector.
         clip: uint8 `[T+1, S, S, 3]`.
         folder: a scratch folder.
 
@@ -48,7 +50,8 @@ def cold_start(bundle_folder, provider, precision, clip, folder):
     """
     path = folder / "clip.npy"
     np.save(path, clip)
-    command = [sys.executable, "-c", _PROGRAM, str(bundle_folder), provider, str(path), precision]
+    words = [str(bundle_folder), provider, str(path), precision, str(threads)]
+    command = [sys.executable, "-c", _PROGRAM, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(

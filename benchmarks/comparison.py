@@ -67,16 +67,35 @@ def compare_reports(before, after):
 
 def _require_equal_terms(before, after):
     terms = {
-        "scenario and load": lambda r: {
-            k: v for k, v in r["load"].items() if k not in ("duration_s", "min_queries")
-        },
+        "scenario and load": _load_terms,
         "samples": lambda r: r["samples"],
         "number of threads": lambda r: r["threads"],
         "processor": lambda r: processor_of(r["machine"]),
     }
     for name, of in terms.items():
         if of(before) != of(after):
-            raise IncomparableError(f"the two runs differ in their {name}: {of(before)} and {of(after)}")
+            remedy = _remedy(before["load"], after["load"]) if of is _load_terms else ""
+            raise IncomparableError(
+                f"the two runs differ in their {name}: {of(before)} and {of(after)}{remedy}"
+            )
+
+
+def _load_terms(report):
+    """Return what two loads must share: all but what follows from the speed itself."""
+    free = {"duration_s", "min_queries"}
+    if report["load"]["scenario"] == "offline":
+        # as many at once as last for the duration; times of one sample are compared
+        free.add("samples_per_query")
+    return {name: value for name, value in report["load"].items() if name not in free}
+
+
+def _remedy(before, after):
+    """Return what to do about loads whose terms were measured, each anew in its run."""
+    measured = ("rate_per_s", "latency_bound_ms")
+    served = before["scenario"] == after["scenario"] == "server"
+    if not served or all(before[name] == after[name] for name in measured):
+        return ""
+    return "; give both runs the same --rate and --latency-bound-ms"
 
 
 def _round_noise(rate):

@@ -47,9 +47,17 @@ ERROR_RATE = 0.05
 
 
 def main(argv=None):
-    """Run the comparison; return 0, or 1 where outputs differ."""
+    """Run the comparison; return 0, 1 where outputs differ, or 2 for wrong usage."""
     hush_tensorflow()
     args = _arguments(argv)
+    try:
+        return _run(args)
+    except flowtell.FlowtellError as error:
+        print(f"flowtell: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(args):
     videos = args.video[: args.files]
     report = _opened(args.out, args.bundle)
     contenders, models = _contenders(args)
@@ -114,7 +122,11 @@ def _arguments(argv):
 
 
 def _opened(path, bundle):
-    """Return the report at `path`, or a new one where it is of another machine or bundle."""
+    """Return the report at `path`, or a new one where there is none.
+
+    Raises:
+        InputError: the file holds anything else than a run of this bundle on this machine.
+    """
     sha256 = flowtell.Bundle.open(bundle).sha256
     fresh = {
         "kind": "flowtell.benchmarks.engine",
@@ -126,9 +138,18 @@ def _opened(path, bundle):
     }
     if not path.is_file():
         return fresh
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    alike = kept.get("bundle_sha256") == sha256 and kept.get("machine") == fresh["machine"]
-    return kept if alike else fresh
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        alike = [kept[name] == fresh[name] for name in ("kind", "bundle_sha256", "machine")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise flowtell.InputError(
+            f"'{path}' holds no run of this benchmark ({error}): name a new file with --out"
+        ) from error
+    if not all(alike):
+        raise flowtell.InputError(
+            f"'{path}' holds a run of another bundle or machine: name a new file with --out"
+        )
+    return kept
 
 
 def _contenders(args):

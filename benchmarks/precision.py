@@ -33,10 +33,10 @@ from flowtell.export.limits import LIMITS
 from flowtell.export.passes.widen_weights import widen_weights
 from flowtell.export.precision import DERIVED
 
-__all__ = ["measure", "tables", "vgg16_alone"]
+__all__ = ["measure", "tables", "vgg16_alone", "vgg16_input"]
 
-# Where VGG16 begins and ends inside the detector.
-_VGG16_INPUT, _VGG16_OUTPUT = "classifier/concat", "classifier/logit/Add"
+# The kernel that VGG16 begins with inside the detector, and the value that it ends with.
+_FIRST_KERNEL, _VGG16_OUTPUT = "classifier/block1/conv1/kernel", "classifier/logit/Add"
 
 WIDENED = "fp32, stored in float32"
 """The detector with its weights widened once and for all: what compact storage is compared with."""
@@ -86,9 +86,10 @@ def measure(bundle, frames, runs):
     stored = onnx.load_model_from_string(graphs["fp32"])
     graphs[WIDENED] = widen_weights(stored).SerializeToString()
     inputs = {"clips": frames[None]}
-    contenders, picture = {}, _vgg16_picture(graphs["fp32"], inputs)
+    contenders, begin = {}, vgg16_input(graphs["fp32"])
+    picture = _value(graphs["fp32"], inputs, begin)
     for precision, data in graphs.items():
-        parts = {"detector": (data, inputs), "VGG16": (vgg16_alone(data), picture)}
+        parts = {"detector": (data, inputs), "VGG16": (vgg16_alone(data, begin), picture)}
         for part, runtime in _PARTS:
             run = _OPEN[runtime](*parts[part], precision)
             if run is not None:
@@ -179,18 +180,32 @@ def _largest_difference(first, second, inputs):
     return float(np.abs(one - other).max())
 
 
-def vgg16_alone(data):
-    """Cut VGG16 out of a detector; return its bytes."""
+def vgg16_input(data):
+    """Return the name of what VGG16 reads in a float32 detector; other precisions have it, in float32, too.
+
+    The colour order gives it, or, where VGG16 takes images as they are, what stands before.
+    """
+    nodes = onnx.load_model_from_string(data).graph.node
+    return next(n.input[0] for n in nodes if n.op_type == "Conv" and n.input[1] == _FIRST_KERNEL)
+
+
+def vgg16_alone(data, begin):
+    """Cut VGG16 out of a detector; return its bytes.
+
+    Args:
+        data: the detector, in any precision.
+        begin: what `vgg16_input` gives for the one in float32.
+    """
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(data))
-    return onnx.utils.Extractor(model).extract_model([_VGG16_INPUT], [_VGG16_OUTPUT]).SerializeToString()
+    return onnx.utils.Extractor(model).extract_model([begin], [_VGG16_OUTPUT]).SerializeToString()
 
 
-def _vgg16_picture(data, inputs):
-    """Return what VGG16 reads inside a float32 detector for these inputs."""
+def _value(data, inputs, name):
+    """Return a value inside a float32 detector for these inputs, as `{name: array}`."""
     shown = onnx.load_model_from_string(data)
-    shown.graph.output.append(onnx.ValueInfoProto(name=_VGG16_INPUT))
-    (picture,) = session_of(shown).run([_VGG16_INPUT], inputs)
-    return {_VGG16_INPUT: np.ascontiguousarray(picture)}
+    shown.graph.output.append(onnx.ValueInfoProto(name=name))
+    (value,) = session_of(shown).run([name], inputs)
+    return {name: np.ascontiguousarray(value)}
 
 
 def _onnxruntime(data, inputs, precision):

@@ -1,8 +1,29 @@
-"""Opens graphs in the runtimes that contenders use, on so many threads as they are given."""
+"""The runtimes that contenders use, on so many threads as they are given."""
 
+from flowtell import InputError
 from flowtell._onnxruntime import load_onnxruntime
 
-__all__ = ["onnxruntime_session", "openvino_model"]
+__all__ = ["limit_keras", "onnxruntime_session", "openvino_model"]
+
+
+def limit_keras(threads):
+    """Let Keras in this process compute on so many threads; only before it has computed anything.
+
+    Raises:
+        flowtell.InputError: Keras runs on something else than TensorFlow, whose threads are its own.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"--threads limits Keras on TensorFlow only, and it runs on {backend}: leave --threads out, or "
+            "set KERAS_BACKEND=tensorflow"
+        )
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def onnxruntime_session(graph, threads):

@@ -6,7 +6,8 @@ here in PyTorch's own layout (channels first). The parent starts
     KERAS_BACKEND=torch python -m flowtell.benchmarks.torch_child BUNDLE THREADS eager|compiled
 
 and sends clips, uint8 `[T+1, S, S, 3]`, each as a file of NumPy's after its length in eight bytes, which is
-answered by its pairs' logits, float32 `[T]`, in the same form; the first answer, an empty array, means ready.
+answered by the logits of its pairs and of the clip, float32 `[T + 1]`, in the same form; the first answer, an
+empty array, means ready.
 """
 
 import importlib.util
@@ -18,7 +19,7 @@ import weakref
 import numpy as np
 
 from flowtell.benchmarks._child import Child
-from flowtell.benchmarks.contenders import MissingError, mean_output
+from flowtell.benchmarks.contenders import MissingError
 
 __all__ = ["open_torch"]
 
@@ -55,7 +56,7 @@ def open_torch(arena, mode):
         outputs = []
         for clip in clips:
             _send(child.stdin, clip)
-            outputs.append(mean_output(answer()))
+            outputs.append(answer())
         return outputs
 
     weakref.finalize(judge, child.close)
@@ -107,8 +108,9 @@ def _serve(bundle, threads, mode):
         except EOFError:  # the parent is gone
             return
         with torch.inference_mode():
-            logits = detector(torch.from_numpy(clip[None]))["pair_logits"][0]
-        _send(answers, logits.numpy().astype(np.float32))
+            judged = detector(torch.from_numpy(clip[None]))
+            output = torch.cat([judged["pair_logits"][0], judged["clip_logit"]])
+        _send(answers, output.numpy().astype(np.float32))
 
 
 if __name__ == "__main__":

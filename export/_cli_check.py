@@ -10,7 +10,7 @@ from pathlib import Path
 from flowtell import Bundle
 from flowtell.export._cli_arguments import add_clip_arguments
 from flowtell.export.bundle import keras_from_bundle
-from flowtell.export.flow_picture import draw_worst_flow
+from flowtell.export.flow_picture import draw_worst_flow, require_picture
 from flowtell.export.gate import Verdict, judge_precision
 from flowtell.export.gate_clips import clips_of_files
 from flowtell.export.limits import LIMITS
@@ -39,19 +39,22 @@ def main(argv: list[str]) -> int:
     """Compare what ``argv`` names; return 0 where every figure is within its limit, else 1."""
     arguments = _parser().parse_args(argv[1:])
     bundle = Bundle.open(arguments.bundle)
-    bundle.read_graph("detector", arguments.precision)  # said before minutes of work, not after
+    # said before minutes of work, not after
+    bundle.read_graph("detector", arguments.precision)
+    if arguments.picture is not None:
+        require_picture(arguments.picture)
     if arguments.against == "self":
         models = keras_from_bundle(arguments.bundle)
     else:
         models = read_model_folder(Path(arguments.against))[0]
     clips = list(clips_of_files(arguments.clips, bundle, arguments.clips_per_file, arguments.pairs))
     verdict = judge_precision(models, bundle, arguments.precision, clips)
-    if arguments.picture is not None:
-        draw_worst_flow(verdict.comparison.worst_flow, arguments.picture)
     if arguments.json:
         print(json.dumps(_report(bundle, arguments.against, verdict)))
     else:
         print("\n".join([*_table(verdict), *_findings(verdict)]))
+    if arguments.picture is not None:
+        draw_worst_flow(verdict.comparison.worst_flow, arguments.picture)
     return 1 if verdict.beyond else 0
 
 

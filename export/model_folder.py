@@ -10,7 +10,7 @@ from flowtell import InputError
 from flowtell.export._bundle_folder import read_papers
 from flowtell.export.bundle_facts import BundleFacts, LeastEvidence, OperatingPoint, TrainingSource
 from flowtell.export.trained_models import TrainedModels
-from flowtell.training.models.model_folder import read_models, write_models
+from flowtell.training.models.model_folder import SPLIT_KEY, read_models, write_models
 
 __all__ = ["read_model_folder", "write_model_folder"]
 
@@ -55,4 +55,5 @@ def _facts(values: dict) -> BundleFacts:
         # folders that were written before it, or by training, do not state it
         "least_evidence": LeastEvidence(**(values.get("least_evidence") or {})),
     }
-    return BundleFacts(**{**values, **parsed})
+    of_bundle = {name: value for name, value in values.items() if name != SPLIT_KEY}
+    return BundleFacts(**{**of_bundle, **parsed})

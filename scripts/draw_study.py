@@ -2,14 +2,16 @@
 
     python scripts/draw_study.py [FOLDER]
 
-FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them.
-The tables are printed as Markdown, for docs/model-study.md.
+FOLDER (docs/model-study) holds quality.json, contenders.json and study.json as `train_default.py` wrote them:
+of a stage that has not been run, its table and pictures are left out. The tables are printed as Markdown, for
+docs/model-study.md; a dash stands for what a set of videos cannot tell.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ CONTENDERS = {
     "Meso4_DF": "MesoNet (Meso4, its Deepfakes weights)",
     "Meso4_F2F": "MesoNet (Meso4, its Face2Face weights)",
 }
+DASH = "-"
 
 
 def main() -> None:
@@ -29,10 +32,15 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     folder = parser.parse_args().folder
     quality, study, contenders = (_stored(folder / f"{n}.json") for n in ("quality", "study", "contenders"))
-    print(contender_table(quality, contenders), factor_table(study["factors"]), sep="\n\n")
-    draw_risk(quality, folder / "risk-coverage.png")
-    draw_curve(study["learning_curve"], folder / "learning-curve.png")
-    draw_factors(study["factors"], folder / "factors.png")
+    if not (quality or study):
+        parser.error(f"'{folder}' holds neither quality.json nor study.json: run train_default.py first")
+    if quality:
+        print(contender_table(quality, contenders))
+        draw_risk(quality, folder / "risk-coverage.png")
+    if study:
+        print("\n" * bool(quality) + factor_table(study["factors"]))
+        draw_curve(study["learning_curve"], folder / "learning-curve.png")
+        draw_factors(study["factors"], folder / "factors.png")
 
 
 def _stored(path: Path) -> dict[str, Any]:
@@ -43,10 +51,19 @@ def _stored(path: Path) -> dict[str, Any]:
     return figures
 
 
-def with_interval(figure: dict[str, Any], scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
-    """Return a value with its interval, as a table shows it."""
-    value, low, high = (scale * v for v in (figure["value"], *figure["interval"]))
-    return f"{value:{sign}.{digits}f} ({low:{sign}.{digits}f} to {high:{sign}.{digits}f})"
+def with_interval(figure: dict[str, Any] | None, scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
+    """Return a value with its interval, as a table shows it; a dash for what is not known."""
+    if figure is None:
+        return DASH
+    low, high = interval_of(figure)
+    within = DASH if math.isnan(low) else f"{scale * low:{sign}.{digits}f} to {scale * high:{sign}.{digits}f}"
+    return f"{scale * figure['value']:{sign}.{digits}f} ({within})"
+
+
+def interval_of(figure: dict[str, Any]) -> tuple[float, float]:
+    """Return the ends of an interval; NaN where one group of people has all fakes, or all originals."""
+    low, high = figure["interval"] or (None, None)
+    return (math.nan, math.nan) if low is None else (low, high)
 
 
 def contender_table(quality: dict[str, Any], contenders: dict[str, Any]) -> str:
@@ -65,7 +82,8 @@ def contender_table(quality: dict[str, Any], contenders: dict[str, Any]) -> str:
 
 
 def _line(name: str, figures: dict[str, Any]) -> str:
-    without = with_interval(figures["without"]["auc"])
+    # the first is not there where no method is set aside, the second where no original of a fake is
+    without = with_interval(figures.get("without", {}).get("auc"))
     pairs = with_interval(figures["pairs_ranked_rightly"], 100, 0)
     return f"| {name} | {with_interval(figures['auc'])} | {without} | {pairs} |"
 
@@ -118,9 +136,11 @@ def draw_factors(rows: list[dict[str, Any]], path: Path) -> None:
     changes = rows[1:]
     values = [row["against_first"]["auc"] for row in changes]
     centre = [v["value"] for v in values]
+    # matplotlib draws no bar to NaN
+    ends = [interval_of(v) for v in values]
     errors = [
-        [v["value"] - v["interval"][0] for v in values],
-        [v["interval"][1] - v["value"] for v in values],
+        [value - low for value, (low, _) in zip(centre, ends, strict=True)],
+        [high - value for value, (_, high) in zip(centre, ends, strict=True)],
     ]
     axes.errorbar(centre, range(len(changes)), xerr=errors, fmt="o")
     axes.axvline(0, linewidth=0.8, color="black")

@@ -19,7 +19,7 @@ import flowtell
 def main() -> int:
     """Run the reference; return 0 if every video got a verdict, else 1."""
     from flowtell.export import keras_from_bundle
-    from flowtell.training.reference import add_arguments, judge_crops, judge_files
+    from flowtell.training.reference import add_arguments, judge_crops, judge_files, require_mean
 
     parser = argparse.ArgumentParser(description="Judge videos exactly as the original method's demo does.")
     add_arguments(parser)
@@ -31,7 +31,11 @@ def main() -> int:
         "--boxes", choices=("cascade", "engine"), default="cascade", help="who finds the face"
     )
     arguments = parser.parse_args()
-    models = keras_from_bundle(arguments.bundle)
+    try:
+        models = keras_from_bundle(arguments.bundle)
+        require_mean(models)
+    except flowtell.FlowtellError as error:
+        parser.error(str(error))
     if arguments.boxes == "cascade":
         return judge_files(arguments, models)
     judged = True

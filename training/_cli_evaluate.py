@@ -13,10 +13,10 @@ from flowtell.training.evaluation_plots import NO_INTERVAL, plot_report, require
 from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
-from flowtell.training.models.model_folder import read_models, update_facts
+from flowtell.training.models.model_folder import SPLIT_KEY, read_models, update_facts
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import write_json
-from flowtell.training.splits import PARTS
+from flowtell.training.splits import PARTS, split_hashes
 
 __all__ = ["main"]
 
@@ -105,7 +105,7 @@ def _evaluate_detector(arguments, path):
     note = other_crops(prepared)
     if note:
         print(f"note: {note}", file=sys.stderr)
-    positions = _positions(arguments, prepared)
+    positions, split = _positions(arguments, prepared)
     if is_bundle:
         manifest = Bundle.open(arguments.model).manifest
         _require_crop_size(prepared, manifest.crop_size)
@@ -114,6 +114,7 @@ def _evaluate_detector(arguments, path):
     else:
         models, facts = read_models(arguments.model)
         _require_crop_size(prepared, models.settings.crop_size)
+        _require_own_split(arguments, split, facts.get(SPLIT_KEY))
         score = keras_scorer(models)
         threshold, temperature = facts["thresholds"][0]["fake_probability"], models.settings.temperature
         if arguments.calibrate:
@@ -135,10 +136,9 @@ def _evaluate_detector(arguments, path):
     write_json(path, report)
     print("\n".join(_table(report)))
     if arguments.calibrate:
-        # What is fitted was found on logits that the old temperature had divided already.
-        temperature *= report["manifest"]["temperature"]
-        update_facts(arguments.model, temperature, report["manifest"]["thresholds"])
-        print(f"calibrated {arguments.model}: temperature {temperature:.3f}")
+        found = report["manifest"]
+        update_facts(arguments.model, found["temperature"], found["thresholds"])
+        print(f"calibrated {arguments.model}: temperature {found['temperature']:.3f}")
     return report
 
 
@@ -150,14 +150,28 @@ def _require_crop_size(prepared, side_px):
         )
 
 
+def _require_own_split(arguments, split, own):
+    """Refuse another split of the set that the model was trained on, where its folder says which that is."""
+    if split is None or own is None or split["prepared_sha256"] != own["prepared_sha256"]:
+        return
+    if split != own:
+        raise InputError(
+            f"'{arguments.model}' was trained on another split than '{arguments.split}': its part "
+            f"{arguments.part} may hold people that the model learned from; name the split.json of the "
+            "model's own run"
+        )
+
+
 def _positions(arguments, prepared):
+    """Return the positions of the videos to judge, and which split it is or None."""
     if arguments.split is None:
-        return list(range(len(prepared.videos)))
+        return list(range(len(prepared.videos))), None
     try:
         manifest = json.loads(arguments.split.read_text("utf-8"))
         if manifest["prepared_sha256"] != prepared.sha256():
             raise InputError(f"'{arguments.split}' splits another prepared set than '{arguments.data}'")
-        return [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
+        positions = [prepared.numbers.index(e["number"]) for e in manifest["parts"][arguments.part]]
+        return positions, split_hashes(manifest)
     except InputError:
         # a ValueError, too, and said already
         raise

@@ -122,7 +122,7 @@ def detector_report(judged, threshold=0.5, draws=1000, temperature=1.0):
         dict: `pair`, `clip` and `file` (each with `count`, and `auc`, `equal_error_rate`, `accuracy`,
         `calibration_error`, each with `value` and `interval`), `by_method` and `by_compression` (AUC over
         files, None where one class is missing), `confusion`, `roc` and `reliability` of files, `manifest`
-        (`temperature` to multiply the model's by, `thresholds` under it), `files`.
+        (`temperature` and the `thresholds` under it, as a manifest should hold them), `files`.
 
     Raises:
         InputError: only one class is there.
@@ -133,6 +133,7 @@ def detector_report(judged, threshold=0.5, draws=1000, temperature=1.0):
     people = np.asarray(identity_groups([j.video for j in judged]))
     scores = np.asarray([_file_probability(j) for j in judged])
     thresholds, alarms, hits = roc_curve(scores, labels)
+    # found on logits that the detector's own temperature has divided already
     factor, points = operating_points(judged, temperature)
     return {
         "threshold": threshold,
@@ -158,7 +159,7 @@ def detector_report(judged, threshold=0.5, draws=1000, temperature=1.0):
             "true_positive_rate": hits.tolist(),
         },
         "reliability": reliability(scores, labels),
-        "manifest": {"temperature": factor, "thresholds": points},
+        "manifest": {"temperature": temperature * factor, "thresholds": points},
         "files": [
             {
                 "file": j.video.path.as_posix(),

@@ -31,7 +31,15 @@ from flowtell.training.models import FlowImage, TrainedModels, seen_motion
 from flowtell.training.models.model_folder import read_models
 from flowtell.training.original_records import OriginalRecord, read_records, write_records
 
-__all__ = ["ReferenceVerdict", "add_arguments", "judge_crops", "judge_files", "judge_video", "main"]
+__all__ = [
+    "ReferenceVerdict",
+    "add_arguments",
+    "judge_crops",
+    "judge_files",
+    "judge_video",
+    "main",
+    "require_mean",
+]
 
 # OpenCV's own default for JPEG, and what a demo that says nothing gets.
 JPEG_QUALITY = 95
@@ -94,8 +102,9 @@ def judge_video(
         threshold: a mean above it reads ``Fake``.
 
     Raises:
-        InputError: the video cannot be opened or holds no frame.
+        InputError: the video cannot be opened or holds no frame, or the models have an LSTM over the pairs.
     """
+    require_mean(models)
     timer = _Timer()
     with tempfile.TemporaryDirectory(prefix="flowtell-reference-") as folder:
         frames = _write_frames(Path(path), Path(folder), None if pairs is None else pairs + 1)
@@ -118,7 +127,11 @@ def judge_crops(
         models: the networks.
         name: what the verdict calls them.
         threshold: a mean above it reads ``Fake``.
+
+    Raises:
+        InputError: the models have an LSTM over the pairs of a clip.
     """
+    require_mean(models)
     timer = _Timer()
     clips = list(clips)
     both = [pair for clip in clips for pair in itertools.pairwise(clip)]
@@ -126,6 +139,19 @@ def judge_crops(
         probabilities = _judge_pairs(both, models, Path(folder), timer)
     frames = sum(len(clip) for clip in clips)
     return _verdict(name, probabilities, threshold, frames, frames, timer)
+
+
+def require_mean(models):
+    """Refuse models whose verdict is not the mean over pairs, which is all that the original demo knows.
+
+    Raises:
+        InputError: the models have an LSTM over the pairs of a clip.
+    """
+    if models.clip_head is not None:
+        raise InputError(
+            "the original demo takes the mean over pairs, and this model judges a clip by an LSTM: take a "
+            "classifier without one"
+        )
 
 
 def _write_frames(video, folder, limit):
@@ -189,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         models = read_models(arguments.model)[0]
+        require_mean(models)
     except FlowtellError as error:
         parser.error(str(error))
     return judge_files(arguments, models)

@@ -1,11 +1,14 @@
 """Who is trained on, who is validated on and who is tested on: by people, with a manifest."""
 
+import hashlib
+import json
+
 import numpy as np
 
 from flowtell import InputError
 from flowtell.training.labels import identity_folds, identity_groups
 
-__all__ = ["PARTS", "interleaved", "kfold_split", "split_manifest", "split_videos"]
+__all__ = ["PARTS", "interleaved", "kfold_split", "split_hashes", "split_manifest", "split_videos"]
 
 PARTS = ("train", "validation", "test")
 _SHARES = {"validation": 0.1, "test": 0.1}
@@ -90,6 +93,15 @@ def split_manifest(prepared, parts, how):
         "how": how,
         "parts": {name: [_entry(prepared.entry(p)) for p in parts[name]] for name in PARTS},
     }
+
+
+def split_hashes(manifest):
+    """Return which split it is of which set: a dict of SHA-256, in hex, of both.
+
+    That of the split, `sha256`, is of what its manifest says, however the file is laid out.
+    """
+    own = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return {"prepared_sha256": manifest["prepared_sha256"], "sha256": own}
 
 
 def _entry(entry):

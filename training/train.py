@@ -11,11 +11,11 @@ from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import JoinSettings, TrainedModels, build_classifier, build_clip_head
-from flowtell.training.models.model_folder import calibration_of, write_models
+from flowtell.training.models.model_folder import SPLIT_KEY, calibration_of, write_models
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.settings import ClipLSTMSettings, settings_dict
-from flowtell.training.splits import split_manifest
+from flowtell.training.splits import split_hashes, split_manifest
 from flowtell.training.trainer import fit
 
 __all__ = ["MODEL_FOLDER_NAME", "SPLIT_NAME", "TrainingData", "train_judge"]
@@ -91,7 +91,8 @@ def train_judge(settings, data, folder, network, *, name, licence, imagenet=None
         )
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / SPLIT_NAME, manifest)
-    _write_model(settings, data.prepared, folder, flow_network, task, result, kind, name, licence)
+    stated = {"name": name, "licence": licence, SPLIT_KEY: split_hashes(manifest)}
+    _write_model(settings, data.prepared, folder, flow_network, task, result, kind, stated)
     return result, task
 
 
@@ -113,7 +114,7 @@ def _require_same_flow(prepared, network):
         )
 
 
-def _write_model(settings, prepared, folder, network, task, result, kind, name, licence):
+def _write_model(settings, prepared, folder, network, task, result, kind, stated):
     """Join the kept weights, in float32, with the flow network."""
     trained = task.networks["classifier"]
     classifier = build_classifier(replace(trained.config))
@@ -133,9 +134,8 @@ def _write_model(settings, prepared, folder, network, task, result, kind, name, 
         temperature, thresholds = calibration
         models = replace(models, settings=replace(join, temperature=temperature))
     best = next((row for row in result.history if row["step"] == result.best_step), result.history[-1])
-    facts = {
-        "name": name,
-        "licence": licence,
+    name, licence = stated["name"], stated["licence"]
+    facts = stated | {
         "pairs_per_clip": prepared.pairs_per_clip,
         "crop_margin": prepared.index["settings"]["crop_margin"],
         "thresholds": thresholds,

@@ -2,9 +2,9 @@
 
 Each module has `NAME`, `SUMMARY`, `SAME_OUTPUT` (whether it must give the engine's outputs, within
 tolerance, or is another method whose outputs are its own), `PRECISION` where that is not fp32, and
-`open_contender(arena)`. That returns a
-function from clips, uint8 `[T+1, S, S, 3]` each, to a list of outputs, float32 `[T + 1]`: the logits of the
-pairs, then of the clip. Either raises `MissingError` where something it needs is not installed.
+`open_contender(arena)`. That returns a function from clips, uint8 `[T+1, S, S, 3]` each, to a list of
+outputs, float32 `[T + 1]`: the logits of the pairs, then of the clip. Either raises `MissingError` where
+something that it needs is not installed, or where it cannot judge as this bundle does.
 """
 
 import importlib
@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-__all__ = ["CONTENDERS", "OURS", "Arena", "MissingError", "engine_judge", "load_contender", "mean_output"]
+__all__ = [
+    "CONTENDERS",
+    "OURS",
+    "WITHOUT_KERAS",
+    "Arena",
+    "MissingError",
+    "engine_judge",
+    "load_contender",
+    "mean_output",
+    "model_output",
+    "require_mean",
+]
 
 CONTENDERS = (
     "flowtell_cpu",
@@ -32,6 +43,9 @@ CONTENDERS = (
 
 OURS = ("flowtell_cpu", "flowtell_openvino", "flowtell_openvino_bf16")
 """Those that are the engine."""
+
+WITHOUT_KERAS = (*OURS, "pytorch_eager", "pytorch_compiled")
+"""Those for which no Keras is started in this process."""
 
 
 class MissingError(Exception):
@@ -104,3 +118,23 @@ def mean_output(pair_logits):
 
     logits = np.asarray(pair_logits, np.float32).reshape(-1)
     return np.append(logits, logits.mean(dtype=np.float32))
+
+
+def model_output(judged):
+    """Return the output, float32 `[T + 1]`, of the one clip that a Keras detector was given as a batch."""
+    import numpy as np
+
+    return np.append(np.asarray(judged["pair_logits"])[0], np.asarray(judged["clip_logit"])[0])
+
+
+def require_mean(models):
+    """Refuse models whose clip logit is not the mean of their pairs', for contenders that judge pairs alone.
+
+    Args:
+        models: `flowtell.export.TrainedModels`.
+
+    Raises:
+        MissingError: they have an LSTM over the pairs of a clip.
+    """
+    if models.clip_head is not None:
+        raise MissingError("it judges pair by pair, and this bundle has an LSTM over the pairs of a clip")

@@ -1,6 +1,6 @@
 """What the scripts that users come from do: Keras, `predict` on a batch of one pair."""
 
-from flowtell.benchmarks.contenders import mean_output
+from flowtell.benchmarks.contenders import mean_output, require_mean
 
 NAME = "Keras, predict on one pair"
 SUMMARY = "the Keras models, one pair at a time through predict"
@@ -9,6 +9,7 @@ SAME_OUTPUT = True
 
 def open_contender(arena):
     """Return the judging function; see the package."""
+    require_mean(arena.models)
     model = arena.models.detector()
 
     def judge(clips):

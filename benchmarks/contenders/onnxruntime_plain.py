@@ -1,6 +1,6 @@
 """What tf2onnx gives by itself, in ONNX Runtime: two graphs, each frame encoded twice, flow between them."""
 
-from flowtell.benchmarks.contenders import mean_output
+from flowtell.benchmarks.contenders import mean_output, require_mean
 from flowtell.benchmarks.runtimes import onnxruntime_session
 
 NAME = "ONNX Runtime, plain graphs"
@@ -10,6 +10,7 @@ SAME_OUTPUT = True
 
 def open_contender(arena):
     """Return the judging function; see the package."""
+    require_mean(arena.models)
     flow, classifier = (onnxruntime_session(graph, arena.threads) for graph in arena.plain_graphs)
 
     def judge(clips):

@@ -1,6 +1,6 @@
 """The same plain graphs in OpenVINO, float32 asked for by name: its default may be lower."""
 
-from flowtell.benchmarks.contenders import MissingError, mean_output
+from flowtell.benchmarks.contenders import MissingError, mean_output, require_mean
 from flowtell.benchmarks.runtimes import openvino_model
 
 NAME = "OpenVINO, plain graphs"
@@ -10,6 +10,7 @@ SAME_OUTPUT = True
 
 def open_contender(arena):
     """Return the judging function; see the package."""
+    require_mean(arena.models)
     try:
         flow, classifier = (openvino_model(graph, arena.threads) for graph in arena.plain_graphs)
     except ImportError as error:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 import flowtell
+from flowtell import samples
+from flowtell.benchmarks import engine
 from flowtell.benchmarks.endurance import crossing_figures, is_flat, main
 from flowtell.benchmarks.engine import summary
 from flowtell.benchmarks.engine_table import table_of
+from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import cross, crowd, write_scene
 
 
@@ -79,6 +82,30 @@ def test_the_page_has_the_table_of_the_stored_result():
     stored = json.loads((root / result).read_text(encoding="utf-8"))
     assert shown.splitlines() == table_of(stored["summary"])
     assert stored["summary"] == summary(stored)
+
+
+def test_a_run_goes_on_in_its_own_result_and_leaves_any_other_as_it_is(tiny_bundle, tmp_path, capsys):
+    out = tmp_path / "result.json"
+    own = {
+        "kind": "flowtell.benchmarks.engine",
+        "bundle_sha256": flowtell.Bundle.open(tiny_bundle).sha256,
+        "machine": machine_context(),
+        "files": {"a.mp4": {"done": True}},
+    }
+    out.write_text(json.dumps(own))
+    assert engine._opened(out, tiny_bundle)["files"] == own["files"]
+    others = {
+        "no result": "holds no run of this benchmark",
+        json.dumps({"kind": "flowtell bench"}): "holds no run of this benchmark",
+        json.dumps(own | {"bundle_sha256": "0" * 64}): "holds a run of another bundle or machine: name a new",
+        json.dumps(own | {"machine": {"cpu": "another"}}): "holds a run of another bundle or machine: name a",
+    }
+    words = [str(samples.natural_path()), "--bundle", str(tiny_bundle), "--out", str(out)]
+    for text, says in others.items():
+        out.write_text(text)
+        assert engine.main(words) == 2
+        assert f"'{out}' {says}" in capsys.readouterr().err
+        assert out.read_text() == text
 
 
 @pytest.mark.parametrize("scene", [cross(4), crowd(2)])

@@ -4,12 +4,21 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tolerances import TOLERANCES
 
 from flowtell import samples
-from flowtell.benchmarks.precision import WIDENED, tables
+from flowtell.benchmarks import precision
+from flowtell.benchmarks.precision import WIDENED, tables, vgg16_alone, vgg16_input
+from flowtell.export.calibration import session_of
+from flowtell.export.graphs import detector_graph
+from flowtell.export.precision import derived_detector
+from flowtell.export.tiny import CROP_SIZE, random_weights, tiny_models
+from flowtell.export.trained_models import TrainedModels
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "precision.md").read_text(encoding="utf-8")
@@ -54,6 +63,26 @@ def test_every_precision_is_measured(tiny_bundle):
     assert rows["fp32"]["detector_bytes"] < rows[WIDENED]["detector_bytes"]
     assert result["widening_changes_a_logit_by"] == 0
     assert "stage" not in done.stdout and "gate int8" in done.stderr
+
+
+def test_vgg16_alone_gives_the_detector_s_logits():
+    """Also where no change of the colours stands before it; a temperature divides what it gives."""
+    tiny = tiny_models("uv")
+    classifier = replace(tiny.classifier.config, preprocessing="raw_rgb")
+    models = TrainedModels.build(tiny.network.config, classifier, tiny.settings)
+    models.assign(random_weights(models, 1))
+    clip = np.random.default_rng(0).integers(0, 256, (3, CROP_SIZE, CROP_SIZE, 3)).astype(np.uint8)
+    inputs, data = {"clips": clip[None]}, detector_graph(models).SerializeToString()
+    begin = vgg16_input(data)
+    picture = precision._value(data, inputs, begin)
+    (found,) = session_of(vgg16_alone(data, begin)).run(None, picture)
+    (wanted,) = session_of(data).run(["pair_logits"], inputs)
+    difference = np.abs(found.ravel() / tiny.settings.temperature - wanted.ravel()).max()
+    assert difference <= TOLERANCES["small_graph"].value
+    for name in ("fp16", "int8"):
+        derived = derived_detector(data, name, [clip]).SerializeToString()
+        (found,) = session_of(vgg16_alone(derived, begin)).run(None, picture)
+        assert np.isfinite(found).all()
 
 
 def test_a_table_says_what_was_refused_and_by_how_much():

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from itertools import cycle
 
 import numpy as np
@@ -40,7 +41,7 @@ def report(run):
         "valid": not found,
         "reasons": found,
         "accuracy": {"passed": True},
-        "load": {"scenario": run.load.scenario, "duration_s": run.load.duration_s},
+        "load": asdict(run.load),
         "samples": {"sha256": "one"},
         "threads": 2,
         "machine": {"cpu": "simulated", "cores": 2},
@@ -187,3 +188,19 @@ def test_what_was_not_run_on_equal_terms_is_not_compared(parts, words):
     before = report(timed())
     with pytest.raises(IncomparableError, match=words):
         compare_reports(before, before | parts)
+
+
+def test_offline_runs_are_compared_however_many_samples_they_found_to_last():
+    loads = (Load("offline", samples_per_query=count) for count in (200, 230))
+    assert not compare_reports(*(report(timed(load)) for load in loads)).is_regression
+
+
+def test_runs_of_a_server_say_what_must_be_given_to_both():
+    before = report(timed(Load("server", 0, 500, rate_per_s=30, latency_bound_ms=100), rounds=1))
+    assert not compare_reports(before, before).is_regression
+    for change in ({"rate_per_s": 31}, {"latency_bound_ms": 99}):
+        with pytest.raises(IncomparableError, match="give both runs the same --rate and --latency-bound-ms"):
+            compare_reports(before, before | {"load": before["load"] | change})
+    with pytest.raises(IncomparableError, match="differ in their scenario and load") as refused:
+        compare_reports(before, before | {"load": before["load"] | {"seed": 1}})
+    assert "--rate" not in str(refused.value)

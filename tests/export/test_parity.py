@@ -134,6 +134,43 @@ def test_check_fails_on_another_model(tiny_bundle, tmp_path, models, sample, cap
 
 
 @pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("worst", "must end in one of: ."),
+        ("worst.mp4", "must end in one of: ."),
+        ("none/worst.png", "cannot be written: name a file in a folder that is there"),
+        ("folder.png", "cannot be written: name a file in a folder that is there"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_judged(
+    tiny_bundle, tmp_path, capsys, name, says
+):
+    """That the video is not there is not even noticed."""
+    (tmp_path / "folder.png").mkdir()
+    words = ["check", str(tiny_bundle), "--against", "self", "--clips", str(tmp_path / "none.mp4")]
+    assert main([*words, "--picture", str(tmp_path / name)]) == 2
+    assert f"the picture '{tmp_path / name}' {says}" in capsys.readouterr().err
+
+
+def test_a_picture_asks_for_matplotlib_before_anything_is_judged(tiny_bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    words = ["check", str(tiny_bundle), "--against", "self", "--clips", str(tmp_path / "none.mp4")]
+    assert main([*words, "--picture", str(tmp_path / "worst.png")]) == 2
+    assert "--picture needs matplotlib" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that nothing can be written to")
+def test_the_table_is_there_whatever_becomes_of_the_picture(tiny_bundle, sample, tmp_path, capsys):
+    picture = tmp_path / "worst.png"
+    picture.symlink_to("/dev/full")
+    words = ["check", str(tiny_bundle), "--against", "self", "--clips", str(sample), "--pairs", "1"]
+    assert main([*words, "--picture", str(picture)]) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("1 face clip, 1 pair, fp32\n")
+    assert f"the picture '{picture}' cannot be written: " in said.err
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["check", "{bundle}", "--against", "self", "--clips", "{nowhere}"], "no video"),

@@ -16,10 +16,10 @@ from flowtell.training.run_folder import write_json
 SIDE_PX = 64
 
 
-def write_model(folder, crop_size):
+def write_model(folder, crop_size, temperature=1.0):
     """Write a model folder with fresh weights, which is judged by like any other."""
     classifier = ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4)
-    models = TrainedModels.build("tiny", classifier, JoinSettings("uv", crop_size))
+    models = TrainedModels.build("tiny", classifier, JoinSettings("uv", crop_size, temperature))
     facts = {"thresholds": [{"fake_probability": 0.5, "operating_point": "none"}]}
     write_models(folder, models, facts, dict.fromkeys(PAPERS, "For tests.\n"))
     return folder
@@ -83,14 +83,20 @@ def test_the_part_that_is_measured_on_is_not_calibrated_on(part, message, tmp_pa
 
 
 def test_a_report_says_that_it_was_calibrated_on_what_it_judged(made_set, tmp_path, capsys):
-    folder = write_model(tmp_path / "model", SIDE_PX)
+    folder = write_model(tmp_path / "model", SIDE_PX, temperature=2.0)
     arguments = [folder, "--data", made_set.prepared.folder, "--out", tmp_path, "--no-plots"]
+    stated = []
     for option, said in ([], False), (["--calibrate"], True):
         assert main(["evaluate", *map(str, arguments), *option]) == 0
         report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
+        printed = capsys.readouterr().out
         assert ("calibrated" in report) == said
-        assert ("calibrated on what it judged (all of the set)" in capsys.readouterr().out) == said
-    assert read_models(folder)[1]["thresholds"] == report["manifest"]["thresholds"]
+        assert ("calibrated on what it judged (all of the set)" in printed) == said
+        stated.append(report["manifest"])
+        assert f"temperature that would calibrate it: {stated[-1]['temperature']:.3f}\n" in printed
+    models, facts = read_models(folder)
+    # what the first report asked for is what the second wrote, whatever the model divided by before
+    assert stated == 2 * [{"temperature": models.settings.temperature, "thresholds": facts["thresholds"]}]
 
 
 def test_one_group_of_people_has_no_interval(model, made_set, tmp_path, capsys):

@@ -112,6 +112,17 @@ def test_what_the_sample_cannot_support_is_said(judgements):
     assert all(0 <= p["fake_probability"] <= 1 for p in points)
 
 
+def test_a_manifest_gets_the_temperature_that_the_model_should_divide_by(judgements):
+    """Of a model that divides by 2 that is what its undivided logits ask for, thresholds and all."""
+    twice = [replace(j, clip_logits=2 * j.clip_logits, pair_logits=2 * j.pair_logits) for j in judgements]
+    wanted = detector_report(twice, draws=2)["manifest"]
+    found = detector_report(judgements, draws=2, temperature=2.0)["manifest"]
+    assert found["temperature"] == pytest.approx(wanted["temperature"])
+    for point, same in zip(found["thresholds"], wanted["thresholds"], strict=True):
+        assert point["operating_point"] == same["operating_point"]
+        assert point["fake_probability"] == pytest.approx(same["fake_probability"])
+
+
 def test_a_large_sample_supports_its_rates():
     rng = np.random.default_rng(0)
     many = [judged([rng.normal(2 * label, 1)], label, f"{label}-{k}") for label in (0, 1) for k in range(400)]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from flowtell.export import keras_from_bundle
 from flowtell.export.bundle import facts_from_bundle
 from flowtell.export.model_folder import write_model_folder
 from flowtell.training.haar_faces import haar_clips, haar_crop
+from flowtell.training.models import ClipHeadConfig, build_clip_head
 from flowtell.training.reference import judge_crops, judge_video, main
 
 
@@ -57,6 +59,19 @@ def test_what_is_no_video_is_one_sentence(models, tmp_path):
     path.write_text("no video")
     with pytest.raises(InputError, match="cannot be opened as a video"):
         judge_video(path, models)
+
+
+def test_a_model_with_an_lstm_is_not_judged_by_the_mean_of_its_pairs(models, tiny_bundle, tmp_path, capsys):
+    head = build_clip_head(ClipHeadConfig(units=2), models.classifier.hidden_width)
+    temporal = replace(models, clip_head=head)
+    with pytest.raises(InputError, match="this model judges a clip by an LSTM"):
+        judge_video(samples.natural_path(), temporal)
+    with pytest.raises(InputError, match="this model judges a clip by an LSTM"):
+        judge_crops([np.zeros((2, 64, 64, 3), np.uint8)], temporal)
+    write_model_folder(tmp_path, temporal, *facts_from_bundle(tiny_bundle))
+    with pytest.raises(SystemExit, match="2"):
+        main(["x.mp4", "y.mp4", "--model", str(tmp_path)])
+    assert capsys.readouterr().err.count("this model judges a clip by an LSTM") == 1
 
 
 def test_a_folder_without_a_model_is_wrong_usage(tmp_path):

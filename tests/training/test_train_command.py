@@ -9,8 +9,10 @@ import pytest
 from processes import run_on_a_full_disk
 
 from flowtell.__main__ import main
+from flowtell.export.model_folder import read_model_folder
+from flowtell.training.models.model_folder import SPLIT_KEY
 from flowtell.training.run_folder import write_json
-from flowtell.training.splits import split_videos
+from flowtell.training.splits import split_hashes, split_manifest, split_videos
 
 SETTINGS = """
 encoding = "uv"
@@ -54,6 +56,31 @@ def test_runs_of_other_seeds_are_judged_by_the_same_people(command, made_set, tm
         split = json.loads((run / "split.json").read_text())
         assert [entry["number"] for entry in split["parts"]["test"]] == drawn[wanted]
         assert split["how"] == {"by": "identity", "seed": wanted}
+
+
+def test_a_model_is_not_judged_by_a_part_of_another_split(command, made_set, tmp_path, capsys):
+    assert main(command) == 0
+    model, other = tmp_path / "run" / "model", tmp_path / "other.json"
+    parts = split_videos(made_set.prepared.videos, seed=1)
+    write_json(other, split_manifest(made_set.prepared, parts, {"by": "identity", "seed": 1}))
+    data = ["--data", str(made_set.prepared.folder), "--out", str(tmp_path / "q"), "--no-plots"]
+    evaluate = ["evaluate", str(model), *data, "--split", str(other)]
+    capsys.readouterr()
+    assert main(evaluate) == 2
+    said = f"'{model}' was trained on another split than '{other}': its part test may hold people that"
+    assert said in capsys.readouterr().err
+    facts, described = read_model_folder(model)[1], json.loads((model / "model.json").read_text())
+    own = json.loads((tmp_path / "run" / "split.json").read_text())
+    # laid out otherwise it is the same split
+    assert described["facts"][SPLIT_KEY] == split_hashes(dict(sorted(own.items())))
+    # of another set it is somebody else's split, and no matter
+    elsewhere = described["facts"].pop(SPLIT_KEY) | {"prepared_sha256": "0" * 64}
+    write_json(model / "model.json", described | {"facts": described["facts"] | {SPLIT_KEY: elsewhere}})
+    assert main(evaluate) == 0
+    # folders of before do not say what they were trained on; a manifest never does
+    write_json(model / "model.json", described)
+    assert read_model_folder(model)[1] == facts
+    assert main(evaluate) == 0
 
 
 def test_a_set_that_is_cropped_otherwise_than_the_engine_crops_is_said_to_be(

@@ -5,7 +5,9 @@ A model folder holds
 * ``flow.weights.h5``, ``classifier.weights.h5`` and, where the model has a temporal head,
   ``clip_head.weights.h5``: what Keras's ``save_weights`` writes of each;
 * ``model.json``: ``format`` (1), the models' settings (what ``TrainedModels.to_dict`` gives) and ``facts``:
-  what the bundle's manifest is to say beside its graphs (the fields of ``flowtell.export.BundleFacts``);
+  what the bundle's manifest is to say beside its graphs (the fields of ``flowtell.export.BundleFacts``), and
+  ``split``, which split it was trained by, as ``split_hashes`` says it: of use to evaluation alone, and not
+  always there;
 * ``MODEL_CARD.md``, ``LICENSE`` and ``NOTICE``, which go into the bundle as they are.
 """
 
@@ -23,10 +25,12 @@ from flowtell import InputError
 from flowtell.training.models.trained_models import TrainedModels
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["PAPERS", "calibration_of", "read_models", "update_facts", "write_models"]
+__all__ = ["PAPERS", "SPLIT_KEY", "calibration_of", "read_models", "update_facts", "write_models"]
 
 FORMAT = 1
 DESCRIPTION_NAME = "model.json"
+# Of the facts the one that no manifest has: who was trained on is the run's affair.
+SPLIT_KEY = "split"
 # What a reader of a model is owed besides its weights.
 PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
 
