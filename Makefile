@@ -9,7 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Words for pytest, as in: make test ARGS="-k samples"
 ARGS ?=
-# Tests run in so many processes at once, the tests of a file in one of them
+# Tests run in so many processes at once, the tests of a file in one of them. One that dies ends the run, as a
+# failure: started anew, the run would wait for ever for what the dead one still had.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ demo: $(VENV)/.has-demo ## Judge the two bundled videos, print a table and draw 
 test: $(VENV)/.has-dev ## Run every test; ARGS="..." goes to pytest
 	@command -v cmake >/dev/null && { command -v c++ || command -v g++ || command -v clang++; } >/dev/null \
 		|| echo "No cmake or no C++ compiler here: the tests of the C library are skipped."
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: $(VENV)/.has-dev ## Check style and types
 	@$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """The runtimes that contenders use, on so many threads as they are given."""
 
-from flowtell import InputError
+from flowtell import InputError, ProviderError
 from flowtell._onnxruntime import load_onnxruntime
+from flowtell._provider_openvino import shared_core, why_not
 
 __all__ = ["limit_keras", "onnxruntime_session", "openvino_model"]
 
@@ -48,14 +49,15 @@ def openvino_model(graph, threads, precision="f32"):
         precision: that OpenVINO is told to compute in.
 
     Raises:
-        ImportError: where OpenVINO is not installed.
+        flowtell.ProviderError: where OpenVINO is not installed, or cannot be loaded.
     """
-    import openvino
-
+    reason = why_not()
+    if reason is not None:
+        raise ProviderError(reason)
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": str(threads),
     }
-    core = openvino.Core()
+    core = shared_core()
     return core.compile_model(core.read_model(graph, b""), "CPU", settings)

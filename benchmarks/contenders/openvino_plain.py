@@ -1,5 +1,6 @@
 """The same plain graphs in OpenVINO, float32 asked for by name: its default may be lower."""
 
+from flowtell import ProviderError
 from flowtell.benchmarks.contenders import MissingError, mean_output, require_mean
 from flowtell.benchmarks.runtimes import openvino_model
 
@@ -13,8 +14,8 @@ def open_contender(arena):
     require_mean(arena.models)
     try:
         flow, classifier = (openvino_model(graph, arena.threads) for graph in arena.plain_graphs)
-    except ImportError as error:
-        raise MissingError("it needs: pip install openvino") from error
+    except ProviderError as error:
+        raise MissingError(str(error)) from error
 
     def judge(clips):
         outputs = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ._errors import ProviderError
 from ._runner import GraphRunner, GraphSource, RunningCall
 
-__all__ = ["NAME", "open_graph", "version", "why_not", "why_not_bf16"]
+__all__ = ["NAME", "open_graph", "shared_core", "version", "why_not", "why_not_bf16"]
 
 NAME = "OpenVINO CPU"
 
@@ -45,7 +45,7 @@ def why_not_bf16() -> str | None:
     Raises:
         ProviderError: where OpenVINO cannot be loaded.
     """
-    if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     return "this CPU has no arithmetic in bfloat16 (neither AVX-512 BF16 nor AMX): take another precision"
 
@@ -67,11 +67,14 @@ def open_graph(source: GraphSource, threads: int) -> GraphRunner:
     return runner
 
 
-def _core() -> Any:
-    """Return the one core of this process.
+def shared_core() -> Any:
+    """Return the one `openvino.Core` of this process.
 
     OpenVINO gives the thread that first uses a core a stack for signals, and unmaps it where the core ends:
     if that is on another thread, the next signal (Ctrl-C) crashes the process. So the core lives as long.
+
+    Raises:
+        ProviderError: where OpenVINO cannot be loaded.
     """
     with _first_use:
         return _made_core()
@@ -95,7 +98,7 @@ class _OpenVinoRunner:
     """A `GraphRunner` with one stream of one thread for each caller, so that scores do not depend on them."""
 
     def __init__(self, data: bytes, file: str, threads: int) -> None:
-        core = _core()
+        core = shared_core()
         settings = {
             # left to itself it computes float32 in bfloat16 where the CPU has it; what the graph states in
             # bfloat16 stays so
