@@ -59,10 +59,10 @@ class Store:
         }
         self.measured = {}
         try:
-            if path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size:
                 self._read()
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 self._append(self.head)
         except OSError as error:
             raise flowtell.InputError(
@@ -84,6 +84,8 @@ class Store:
         try:
             text = self.path.read_text(encoding="utf-8")
             *lines, unfinished = text.split("\n")
+            if not lines:
+                raise ValueError("its first line is not whole, so it holds nothing; remove it")
             head, *rest = (json.loads(line) for line in lines)
             same = [head[key] == self.head[key] for key in ("schema", "kind", "bundle_sha256", "measured_by")]
             same.append(processor_of(head["machine"]) == processor_of(self.head["machine"]))

@@ -15,8 +15,14 @@ def main() -> int:
     if len(sys.argv) not in (2, 3):
         print("usage: python examples/judge.py VIDEO [BUNDLE]", file=sys.stderr)
         return 2
-    with flowtell.Detector.open(sys.argv[2] if len(sys.argv) == 3 else None) as detector:
-        result = detector.detect(sys.argv[1])
+    # file names are bytes: one that the terminal cannot show must not end the run
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with flowtell.Detector.open(sys.argv[2] if len(sys.argv) == 3 else None) as detector:
+            result = detector.detect(sys.argv[1])
+    except flowtell.FlowtellError as error:
+        print(f"judge: {error}", file=sys.stderr)
+        return 1
     if result.fake_probability is None:
         print(f"undecided: {result.reason}")
     else:

@@ -228,6 +228,10 @@ wire_case(
 wire_case("a_million_dimensions", "a tensor of more than 64 dimensions",
           wire_field(7, wire_field(5, wire_field(1, b"\1" * 1_000_000))))  # fmt: skip
 wire_case("a_million_fields", "it holds more than 1000000 fields", b"\x78\0" * 1_000_000)
+# keys of fields 8 and 13, with the bit beyond 32 that parsers drop
+wire_case("hidden_opset", "a field number of more than 29 bits", b"\xc2\x80\x80\x80\x10\x01x")
+wire_case("hidden_external_data", "a field number of more than 29 bits",
+          wire_field(7, wire_field(5, b"\xea\x80\x80\x80\x10\x01x")))  # fmt: skip
 graph_case("long_domain", f"operators of the domain '{'x' * 200}...'", append_node("x" * 5000, "Run"))
 graph_case(
     "many_opsets",
@@ -267,6 +271,9 @@ def graphs_change_places(folder: Path) -> None:
 manifest_case("unknown_key", "the manifest has the unknown key 'run'", lambda m: m.update(run="rm -rf"))
 manifest_case("missing_key", "the manifest lacks the key 'licence'", lambda m: m.pop("licence"))
 manifest_case("newer_format", "has format 3", lambda m: m.update(format=3))
+manifest_case("no_format", "has no format; this flowtell reads format 2", lambda m: m.pop("format"))
+manifest_case("format_in_words", "has a format that is no number", lambda m: m.update(format="2"))
+manifest_case("half_a_character", "half a surrogate pair", lambda m: m.update(name="\ud800"))
 manifest_case(
     "wrong_type", "'crop_size' must be an integer from 64 to 1024", lambda m: m.update(crop_size="64")
 )

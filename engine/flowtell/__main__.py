@@ -66,31 +66,8 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # file names are bytes: one that the terminal cannot show must not end the run
             stream.reconfigure(errors="backslashreplace")
-    arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help(), file=sys.stdout if arguments else sys.stderr)
-        return EXIT_JUDGED if arguments else EXIT_USAGE
-    if arguments[0] == "--version":
-        print(f"flowtell {__version__}")
-        return EXIT_JUDGED
-    if arguments[0] == "--cmake-dir":
-        return _print_cmake_folder()
-    command = next((command for command in COMMANDS if command.name == arguments[0]), None)
-    if command is None:
-        names = ", ".join(command.name for command in COMMANDS)
-        return _fail(f"there is no command '{arguments[0]}': choose one of {names}")
     try:
-        run: Callable[[list[str]], int] = importlib.import_module(command.module).main
-        code = run(arguments)
-        # what cannot be written is said here, not by the interpreter as it ends
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
-    except ModuleNotFoundError as error:
-        return _fail(
-            f"'flowtell {command.name}' needs the module '{error.name}': "
-            f"install it with: pip install 'flowtell[{_extras(command)}]'"
-        )
+        return _written(sys.argv[1:] if argv is None else argv)
     except FlowtellError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -105,6 +82,46 @@ def main(argv: list[str] | None = None) -> int:
             raise
         drop_output(sys.stdout)
         return _fail(f"the output cannot be written: {error.strerror or error}")
+
+
+def _written(arguments: list[str]) -> int:
+    """Run what `arguments` ask for; what cannot be written is known here, not as the interpreter ends."""
+    try:
+        code = _run(arguments)
+    except SystemExit:
+        # help and wrong usage end so
+        _flush()
+        raise
+    _flush()
+    return code
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help(), file=sys.stdout if arguments else sys.stderr)
+        return EXIT_JUDGED if arguments else EXIT_USAGE
+    if arguments[0] == "--version":
+        print(f"flowtell {__version__}")
+        return EXIT_JUDGED
+    if arguments[0] == "--cmake-dir":
+        return _print_cmake_folder()
+    command = next((command for command in COMMANDS if command.name == arguments[0]), None)
+    if command is None:
+        names = ", ".join(command.name for command in COMMANDS)
+        return _fail(f"there is no command '{arguments[0]}': choose one of {names}")
+    try:
+        main_of_command: Callable[[list[str]], int] = importlib.import_module(command.module).main
+        return main_of_command(arguments)
+    except ModuleNotFoundError as error:
+        return _fail(
+            f"'flowtell {command.name}' needs the module '{error.name}': "
+            f"install it with: pip install 'flowtell[{_extras(command)}]'"
+        )
 
 
 def _extras(command: Command) -> str:

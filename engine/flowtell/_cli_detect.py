@@ -48,8 +48,9 @@ def main(argv: list[str]) -> int:
         )
         with closing(results):
             for result in results:
-                bar.next_file()
-                print(result.to_json() if arguments.json else result_line(result, width), flush=True)
+                text = result.to_json() if arguments.json else result_line(result, width)
+                with bar.next_file():
+                    print(text, flush=True)
                 judged = judged and result.is_judged
     if not arguments.json:
         manifest = detector.bundle.manifest

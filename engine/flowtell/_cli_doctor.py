@@ -18,7 +18,8 @@ from ._detector import Detector, usable_cores
 from ._errors import FlowtellError
 from ._frames import describe_decoder
 from ._onnxruntime import load_onnxruntime
-from ._providers import PROVIDER_NAMES, why_not
+from ._providers import PROVIDER_NAMES, provider_called, why_not
+from ._sessions import open_session
 from ._version import __version__
 
 __all__ = ["main"]
@@ -65,7 +66,7 @@ def examine() -> list[Finding]:
         _try("onnxruntime", _onnxruntime),
     ]
     for name in PROVIDER_NAMES:
-        reason = why_not(name)
+        reason = why_not(name) or _why_not_opened(name)
         detail = reason or "usable"
         if name == "auto" and (named := os.environ.get(PROVIDER_VARIABLE)):
             detail += f"; {PROVIDER_VARIABLE} says {named}"
@@ -73,6 +74,21 @@ def examine() -> list[Finding]:
     findings.append(_bf16())
     findings.append(_try("default bundle", _default_bundle))
     return findings
+
+
+def _why_not_opened(name: str) -> str | None:
+    """Return why a provider that is installed does not open a graph here, as where there is no GPU."""
+    if name in ("auto", "cpu"):
+        # they open with the default bundle
+        return None
+    provider = provider_called(name)
+    # plans are of the detector; ONNX Runtime would take minutes to make its own of that
+    graph = "cuts" if provider.most_clips_per_call is None else "detector"
+    try:
+        open_session(Bundle.open(), graph, "fp32", provider, 1)
+    except FlowtellError as error:
+        return str(error)
+    return None
 
 
 def _try(name: str, look: Callable[[], str]) -> Finding:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
-import shutil
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +19,8 @@ __all__ = ["ProgressBar", "TerminalLine", "bar_text"]
 
 _REDRAW_S = 0.1
 _BAR_WIDTH = 24
+_COLUMNS = 80
+"""Of a terminal that does not say how wide it is."""
 
 
 class TerminalLine:
@@ -36,12 +40,19 @@ class TerminalLine:
         if self._stream is None or now_s - self._drawn_s < _REDRAW_S:
             return
         self._drawn_s = now_s
-        self._write(text()[: shutil.get_terminal_size().columns - 1])
+        self._write(_cut_to_columns(text(), self._columns() - 1))
 
     def wipe(self) -> None:
         """Remove what was drawn, if anything was."""
         if self._drawn_s:
             self._write("")
+
+    def _columns(self) -> int:
+        try:
+            # not shutil's, which asks standard output; 0 where nobody told the terminal
+            return os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS  # type: ignore[union-attr]
+        except (OSError, ValueError):
+            return _COLUMNS
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -66,7 +77,7 @@ class ProgressBar:
         self._line = TerminalLine(stream)
         self._names = [printable(Path(file).name) for file in files]
         self._first = 0
-        self._begun_s = time.monotonic()
+        self._begun_s: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> ProgressBar:
@@ -78,21 +89,27 @@ class ProgressBar:
         with self._lock:
             self._line.wipe()
 
-    def next_file(self) -> None:
-        """Wipe the line; from now on show the file after the one shown so far."""
+    @contextmanager
+    def next_file(self) -> Iterator[None]:
+        """Wipe the line and keep it so within; from then on show the file after the one shown so far."""
         with self._lock:
             self._line.wipe()
             self._first += 1
-            self._begun_s = time.monotonic()
+            yield
 
     def __call__(self, index: int, progress: Progress) -> None:
-        """Draw, ten times a second at most."""
-        with self._lock:
-            if index != self._first:
-                return
-            count = len(self._names)
-            name = self._names[index] if count == 1 else f"{index + 1}/{count} {self._names[index]}"
-            self._line.draw(lambda: progress_line(name, progress, time.monotonic() - self._begun_s))
+        """Draw, ten times a second at most, and not while another thread has the line."""
+        # several files are read at a time, each from when it is first heard of
+        begun_s = self._begun_s.setdefault(index, time.monotonic())
+        if index != self._first or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if index == self._first:
+                count = len(self._names)
+                name = self._names[index] if count == 1 else f"{index + 1}/{count} {self._names[index]}"
+                self._line.draw(lambda: progress_line(name, progress, time.monotonic() - begun_s))
+        finally:
+            self._lock.release()
 
 
 def progress_line(name: str, progress: Progress, elapsed_s: float) -> str:
@@ -103,6 +120,17 @@ def progress_line(name: str, progress: Progress, elapsed_s: float) -> str:
     share = max(progress.time_s, 0.0) / progress.duration_s
     left = f"  {elapsed_s / share - elapsed_s:.0f} s left" if 0 < share < 1 else ""
     return f"{name}  [{bar_text(share)}] {100 * share:3.0f} %  {counts}{left}"
+
+
+def _cut_to_columns(text: str, columns: int) -> str:
+    """Return as much of the beginning of `text` as a terminal shows in so many columns."""
+    for place, character in enumerate(text):
+        # Unicode Standard Annex 11: wide characters take two columns; marks are drawn over what they follow
+        width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        columns -= 0 if unicodedata.combining(character) else width
+        if columns < 0:
+            return text[:place]
+    return text
 
 
 def bar_text(share: float) -> str:

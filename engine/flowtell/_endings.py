@@ -19,13 +19,20 @@ _FLV_TAGS = (8, 9, 18)
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _EBML_ID = b"\x1a\x45\xdf\xa3"
 _MAX_BOXES = 100_000
+_BOX_TYPES = frozenset(
+    b"emsg free ftyp junk mdat meta mfra moof moov pict pnot prft sidx skip ssix styp udta uuid wide".split()
+)
+"""Of boxes that lie in no other, in ISO/IEC 14496-12 and 23009-1 and the QuickTime File Format."""
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_HEADER_BYTES = 1 << 16
 _GIF_TAIL_BYTES = 4096
 
 
 def _of_boxes(file: BinaryIO, size: int) -> str | None:
-    """ISO/IEC 14496-12, 4.2: a box says its length; 1 for one of 64 bits, 0 for the rest of the file."""
+    """ISO/IEC 14496-12, 4.2: a box says its length; 1 for one of 64 bits, 0 for the rest of the file.
+
+    What cameras and other programs append is none, whatever length its first bytes would be.
+    """
     start = 0
     for _ in range(_MAX_BOXES):
         file.seek(start)
@@ -39,6 +46,8 @@ def _of_boxes(file: BinaryIO, size: int) -> str | None:
             return None
         start += length
         if start > size:
+            if header[4:8] not in _BOX_TYPES:
+                return None
             return _bytes_missing(start - size)
     return None
 

@@ -135,6 +135,7 @@ class FileRun:
                 size = None if reader.duration_s is None else _sample_size(effort, reader.duration_s)
                 foresight.offer(clip, sample, reader.share_until(clip.end_s), size)
             chosen = sample.items(_sample_size(effort, reader.time_s))
+            reader.expect(len(chosen))
             self._stopped = "all" if sample.offered == len(chosen) else "budget"
             foresight.give_up_others(chosen)
             self._keep(judged_in_order(self._pool, chosen, core, self._control, foresight.submit))

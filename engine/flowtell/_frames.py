@@ -31,6 +31,9 @@ from ._planes import PartConverter, PlanarPicture, planes_in
 
 __all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 
+_MOST_LINKS = 40
+"""That Linux follows from one name (path_resolution(7))."""
+
 Said = TypeVar("Said")
 
 
@@ -216,7 +219,7 @@ def _name_elsewhere(path: str | os.PathLike[str]) -> Path:
         DecodeError: `undecodable`, for a file that has none, such as one that was removed while it was open.
     """
     given = Path(path).absolute()
-    if given.parts[1:2] not in (("dev",), ("proc",)):
+    if not _leads_through_a_process(given):
         return given
     name = Path(os.path.realpath(path))
     try:
@@ -229,6 +232,18 @@ def _name_elsewhere(path: str | os.PathLike[str]) -> Path:
             f"'{path}' has no name by which another process could open it: give a file with one",
         )
     return name
+
+
+def _leads_through_a_process(path: Path) -> bool:
+    """Tell whether a name, or a link that it is, names something of this process: below /dev or /proc."""
+    for _ in range(_MOST_LINKS):
+        path = Path(os.path.realpath(path.parent), path.name)
+        if path.parts[1:2] in (("dev",), ("proc",)):
+            return True
+        if not path.is_symlink():
+            return False
+        path = path.parent / path.readlink()
+    return False
 
 
 def _part_converter() -> PartConverter:

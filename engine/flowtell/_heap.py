@@ -15,10 +15,10 @@ from ._shared_arena import shared_arena
 
 __all__ = ["HeapTrimmer", "keep_little_free", "process_heap"]
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """As mallopt(3) numbers them."""
 
-_SETTINGS = {"GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+_SETTINGS = {"GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
 
 
 class HeapTrimmer:
@@ -79,8 +79,9 @@ def keep_little_free() -> None:
     """Have glibc give back what is freed at the end of a heap, for a process that is all flowtell's.
 
     Left to itself it raises two thresholds with every large block that is freed, from which on blocks are
-    mapped and ends of heaps go back; small things that stay then lie among what is gone. Where the
-    environment sets either, or any of glibc's tunables, all is left as it is.
+    mapped and ends of heaps go back; small things that stay then lie among what is gone. And it makes heaps
+    for threads, up to eight a core, of whose ends malloc_trim(3) gives nothing back. Where the environment
+    sets any of the three, or any of glibc's tunables, all is left as it is. Call it before threads start.
     """
     set_option = _function_of_library("mallopt")
     if set_option is None or _SETTINGS & os.environ.keys():
@@ -88,6 +89,8 @@ def keep_little_free() -> None:
     # 1 MB: less than a frame. 32 MB: as high as it goes, as mapping each frame anew would cost more
     if set_option(_M_MMAP_THRESHOLD, 1 << 25):
         set_option(_M_TRIM_THRESHOLD, 1 << 20)
+    # the main one, and one for threads that would wait for it
+    set_option(_M_ARENA_MAX, 2)
 
 
 def _trim_of_library() -> Callable[[int], int] | None:

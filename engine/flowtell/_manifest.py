@@ -128,12 +128,12 @@ def manifest_from_bytes(data: bytes) -> Manifest:
         document = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant
         )
+        _require_text(document)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"manifest.json is not JSON as flowtell reads it: {error}") from error
-    if isinstance(document, dict) and document.get("format") != FORMAT:
-        stated = shortened(repr(document.get("format")))
+    if isinstance(document, dict) and not _is_format(document.get("format")):
         raise BundleError(
-            f"manifest.json has format {stated}; this flowtell reads format {FORMAT}: "
+            f"manifest.json has {_stated_format(document)}; this flowtell reads format {FORMAT}: "
             "export the bundle again, or install a flowtell that knows that format"
         )
     fields = _object(
@@ -200,6 +200,26 @@ def _array(value: Any, where: str, parse: Callable[[Any, str], Any]) -> tuple[An
     if not isinstance(value, list):
         raise BundleError(f"manifest.json: {where} must be an array")
     return tuple(parse(item, f"item {index} of {where}") for index, item in enumerate(value))
+
+
+def _require_text(document: Any) -> None:
+    """Refuse text that no UTF-8 can hold, such as a result would have to."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a surrogate pair") from None
+
+
+def _is_format(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == FORMAT
+
+
+def _stated_format(document: dict[str, Any]) -> str:
+    if "format" not in document:
+        return "no format"
+    value = document["format"]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"format {shortened(repr(value))}" if is_number else "a format that is no number"
 
 
 def _text(value: Any, where: str) -> str:

@@ -35,7 +35,7 @@ class Progress:
     Attributes:
         time_s: presentation time of the latest frame, in seconds.
         duration_s: what the file's header says it lasts; None where it does not, and not to be trusted.
-        clips: face clips found so far; once a file has been read whose runs of pairs are judged, those runs.
+        clips: face clips found so far; once a file has been read of which a sample or runs are judged, those.
         judged: how many of them have been judged.
     """
 

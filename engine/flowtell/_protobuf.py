@@ -141,6 +141,9 @@ def _fields(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int, 
     position = start
     while position < end:
         key, position = _varint(view, position, end)
+        if key >> 32:
+            # parsers drop these bits, and what looks unknown here would be another field there
+            raise MalformedGraphError(f"a field number of more than 29 bits at byte {position}")
         field, wire = key >> 3, key & 7
         if field == 0:
             raise MalformedGraphError(f"field number 0 at byte {position}")

@@ -29,14 +29,20 @@ _TYPES = {"u8": "tensor(uint8)", "f32": "tensor(float)", "i64": "tensor(int64)"}
 
 def why_not() -> str | None:
     """Return why it cannot be used here, or None where it may be; it is not loaded for that."""
-    if sys.modules.get("openvino", ...) is None or importlib.util.find_spec("openvino") is None:
+    # a mere folder of that name has no origin
+    spec = None if sys.modules.get("openvino", ...) is None else importlib.util.find_spec("openvino")
+    if spec is None or spec.origin is None:
         return "the provider 'openvino' needs the package openvino: pip install 'flowtell[openvino]'"
     return None
 
 
 def version() -> str:
     """Return what computes, with its version."""
-    return f"openvino {importlib.metadata.version('openvino')}"
+    try:
+        return f"openvino {importlib.metadata.version('openvino')}"
+    except importlib.metadata.PackageNotFoundError:
+        # its archive on PYTHONPATH: no package that was installed
+        return f"openvino {importlib.import_module('openvino').__version__}"
 
 
 def why_not_bf16() -> str | None:

@@ -37,10 +37,9 @@ class Backend:
 
     def is_installed(self) -> bool:
         """Tell whether it may be imported; it is not, for that."""
-        return (
-            sys.modules.get(self.module, ...) is not None
-            and importlib.util.find_spec(self.module) is not None
-        )
+        spec = None if sys.modules.get(self.module, ...) is None else importlib.util.find_spec(self.module)
+        # a mere folder of that name has no origin
+        return spec is not None and spec.origin is not None
 
     def load(self) -> ModuleType:
         """Import it.

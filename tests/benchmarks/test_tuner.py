@@ -180,6 +180,13 @@ def test_a_store_is_gone_on_with_and_a_line_cut_short_is_forgotten(tmp_path):
     assert Store(path, "a" * 64, MEASURED_BY).measured == {points[0]: measured, points[1]: measured}
 
 
+def test_an_empty_file_is_a_new_store(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    path.touch()
+    Store(path, "a" * 64, MEASURED_BY)
+    assert Store(path, "a" * 64, MEASURED_BY).measured == {}
+
+
 def test_a_store_of_another_bundle_is_refused(tmp_path):
     path = tmp_path / "sweep.jsonl"
     Store(path, "a" * 64, MEASURED_BY)

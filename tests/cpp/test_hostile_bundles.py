@@ -15,8 +15,12 @@ from flowtell import Bundle, BundleError, Detector
 FLOWTELL_BUNDLE_ERROR = 4
 FLOWTELL_PROVIDER_ERROR = 5
 
-# Python's recursion ends a manifest of a hundred thousand brackets, here a limit of its own does.
-OTHER_WORDS = {"manifest_bomb_of_depth": "it is nested deeper than 100 levels"}
+# Python's recursion ends a manifest of a hundred thousand brackets, here a limit of its own does; and what is
+# no text is found where it stands, not once all has been read.
+OTHER_WORDS = {
+    "manifest_bomb_of_depth": "it is nested deeper than 100 levels",
+    "half_a_character": "half a surrogate pair at byte 29",
+}
 
 Refusal = Callable[..., tuple[int, str]]
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import jsonschema
 import pytest
 
 import flowtell
-from flowtell import Progress, samples
+from flowtell import Progress, _providers, samples
 from flowtell.__main__ import COMMANDS, main
-from flowtell._cli_progress import ProgressBar, progress_line
+from flowtell._cli_progress import ProgressBar
 
 NATURAL, SWAPPED = str(samples.natural_path()), str(samples.swapped_path())
 
@@ -164,6 +165,19 @@ def test_doctor_says_what_is_usable_and_why_not(capsys):
     assert all(name in text for name in findings)
 
 
+def test_doctor_opens_what_is_installed(capsys, monkeypatch):
+    """A wheel that is built for GPUs does not say whether there is one."""
+    built = [replace(provider, why_not=lambda: None) for provider in _providers._PROVIDERS]
+    monkeypatch.setattr(_providers, "_PROVIDERS", tuple(p for p in built if p.most_clips_per_call is None))
+    findings = {
+        finding["name"]: finding for finding in json.loads(run(capsys, "doctor", "--json")[1])["findings"]
+    }
+    assert findings["provider cpu"]["usable"]
+    for name in ("cuda", "tensorrt"):
+        assert not findings[f"provider {name}"]["usable"]
+        assert findings[f"provider {name}"]["detail"] not in ("", "usable")
+
+
 def test_doctor_without_a_default_bundle_says_no(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("flowtell._bundle.default_bundle_path", lambda: tmp_path / "none")
     code, out, _ = run(capsys, "doctor")
@@ -193,7 +207,9 @@ def test_the_bar_shows_the_first_file_that_is_not_done():
     with ProgressBar(terminal, ["a.mp4", "b.mp4"]) as bar:
         bar(1, Progress(2.0, 8.0, 3, 1))
         assert terminal.getvalue() == ""
-        bar.next_file()
+        with bar.next_file():
+            bar(1, Progress(3.0, 8.0, 3, 1))
+        assert terminal.getvalue() == ""
         bar(1, Progress(4.0, 8.0, 3, 1))
     assert "2/2 b.mp4" in terminal.getvalue()
     assert "a.mp4" not in terminal.getvalue()
@@ -203,22 +219,25 @@ def test_the_bar_is_silent_in_a_pipe():
     pipe = io.StringIO()
     with ProgressBar(pipe, ["a.mp4"]) as bar:
         bar(0, Progress(2.0, 8.0, 3, 1))
-        bar.next_file()
+        with bar.next_file():
+            pass
     assert pipe.getvalue() == ""
 
 
-@pytest.mark.parametrize(
-    ("progress", "elapsed_s", "says"),
-    [
-        (Progress(2.0, 8.0, 3, 1), 10.0, "a  [######------------------]  25 %  1/3 clips judged  30 s left"),
-        (Progress(8.0, 8.0, 3, 3), 10.0, "a  [########################] 100 %  3/3 clips judged"),
-        (Progress(9.0, 8.0, 3, 3), 10.0, "a  9 s read  3/3 clips judged"),
-        (Progress(9.0, None, 3, 2), 10.0, "a  9 s read  2/3 clips judged"),
-        (Progress(-0.1, 8.0, 0, 0), 0.1, "a  [------------------------]   0 %  0/0 clips judged"),
-    ],
-)
-def test_the_bar_says_how_far_and_how_long_only_where_it_knows(progress, elapsed_s, says):
-    assert progress_line("a", progress, elapsed_s) == says
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that nothing can be written to")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["detect", "--help"], ["info"]])
+def test_what_cannot_be_written_is_one_sentence(words):
+    command = [sys.executable, "-m", "flowtell", *words]
+    # argparse itself keeps silent of what it cannot write at once
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "flowtell: the output cannot be written: No space left on device\n",
+    )
 
 
 @contextmanager

@@ -128,20 +128,56 @@ FREED_AT_THE_END = """
     del blocks
     print(resident_mb() - before)
 """
-SETTINGS = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+
+HEAPS_OF_THREADS = """
+    import ctypes, threading
+    from flowtell._heap import keep_little_free
+    if sys.argv[1] == "few":
+        keep_little_free()
+    all_at_once = threading.Barrier(6)
+
+    def allocate():
+        np.ones(2000, np.uint8)
+        all_at_once.wait()
+
+    threads = [threading.Thread(target=allocate) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    library = ctypes.CDLL(None)
+    library.fopen.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(library.fopen(sys.argv[2].encode(), b"w"))
+    assert library.malloc_info(0, file) == library.fclose(file) == 0
+    print(open(sys.argv[2]).read().count("<heap nr="))
+"""
 
 
-def test_a_command_has_what_it_frees_go_back(monkeypatch):
-    for name in SETTINGS:
+@pytest.fixture
+def no_settings(monkeypatch):
+    for name in ("GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_a_command_has_what_it_frees_go_back():
     (much,), (little,) = (fragmented(FREED_AT_THE_END, word) for word in ("much", "little"))
     assert float(much) > 30
     assert float(little) < 10
 
 
+@pytest.mark.usefixtures("no_settings")
+def test_a_commands_threads_share_two_heaps(tmp_path):
+    """Nothing but a free of their own empties the end of a thread's heap."""
+    (own,), (shared,) = (
+        fragmented(HEAPS_OF_THREADS, word, str(tmp_path / "info")) for word in ("own", "few")
+    )
+    assert int(own) > 2
+    assert int(shared) == 2
+
+
+@pytest.mark.usefixtures("no_settings")
 def test_what_the_environment_says_of_the_heap_is_left(monkeypatch):
-    for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     (much,) = fragmented(FREED_AT_THE_END, "little")
     assert float(much) > 30

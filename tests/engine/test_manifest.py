@@ -187,6 +187,6 @@ def test_a_duplicate_behind_many_keys_is_found_in_one_pass():
 
 
 def test_what_is_long_goes_into_a_sentence_in_part():
-    document = {**GOOD, "format": "2" * 5000}
-    with pytest.raises(BundleError, match=r"has format '2{199}\.\.\.; this flowtell reads format 2"):
+    document = {**GOOD, "format": 10**300}
+    with pytest.raises(BundleError, match=r"has format 10{199}\.\.\.; this flowtell reads format 2"):
         manifest_from_bytes(json.dumps(document).encode())

@@ -44,6 +44,23 @@ def test_an_open_file_is_read_from_its_beginning():
         assert count(f"/proc/self/fd/{video.fileno()}") == count(NATURAL) == 97
 
 
+def test_a_link_may_lead_to_an_open_file(tmp_path):
+    with NATURAL.open("rb") as video:
+        (tmp_path / "one.mp4").symlink_to(f"/proc/self/fd/{video.fileno()}")
+        (tmp_path / "two.mp4").symlink_to("one.mp4")
+        (tmp_path / "open").symlink_to("/proc/self/fd")
+        for name in (tmp_path / "two.mp4", tmp_path / "open" / str(video.fileno())):
+            assert count(name) == 97
+
+
+def test_a_link_in_a_circle_is_undecodable(tmp_path):
+    (tmp_path / "a.mp4").symlink_to("b.mp4")
+    (tmp_path / "b.mp4").symlink_to("a.mp4")
+    with pytest.raises(DecodeError) as caught:
+        count(tmp_path / "a.mp4")
+    assert caught.value.state == "undecodable"
+
+
 def test_a_file_without_a_name_is_undecodable_and_says_so(tmp_path):
     path = Path(shutil.copy(NATURAL, tmp_path / "a.mp4"))
     with path.open("rb") as video:

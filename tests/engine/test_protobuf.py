@@ -88,6 +88,15 @@ def test_later_occurrence_of_a_field_hides_nothing():
     assert facts.ir_versions == {10, 99}
 
 
+@pytest.mark.parametrize("bits", [1 << 32, 1 << 34, 1 << 40, 1 << 63, 1 << 69])
+def test_refuses_keys_of_which_parsers_drop_bits(bits):
+    """ONNX's own parser takes the low 32 bits: this domain of a node would look like an unknown field."""
+    node = varint(7 << 3 | 2 | bits) + b"\x08com.evil"
+    data = model_of(add_node()).SerializeToString() + field(7, field(1, node))
+    with pytest.raises(MalformedGraphError, match="a field number of more than 29 bits"):
+        graph_facts_from_bytes(data)
+
+
 def test_refuses_nesting_beyond_its_limit_without_recursion():
     payload = b""
     for _ in range(20_000):

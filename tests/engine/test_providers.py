@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from flowtell._onnxruntime import OnnxRuntimeRunner
 from flowtell._providers import PROVIDER_NAMES, provider_called, why_not
 from flowtell._runner import GraphSource, RunningCall
 from flowtell._sessions import open_session
+from flowtell._tensorrt import installed_backends
 
 
 def install_gpu(name):
@@ -171,6 +173,21 @@ def test_signals_are_heard_after_another_thread_forgot_openvino(tiny_bundle, ope
     command = [sys.executable, "-c", SIGNAL_AFTER_OPENVINO, str(tiny_bundle)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (7, "")
+
+
+@pytest.mark.parametrize("module", ["openvino", "tensorrt", "tensorrt_rtx_bindings"])
+def test_a_folder_that_bears_the_name_of_a_package_is_none(monkeypatch, tmp_path, module):
+    """As of an exported model, in the current folder."""
+    (tmp_path / module).mkdir()
+    installed = [place for place in sys.path if not Path(place, module).exists()]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *installed])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    importlib.invalidate_caches()
+    assert importlib.util.find_spec(module).origin is None
+    if module == "openvino":
+        assert "needs the package openvino" in why_not("openvino")
+    else:
+        assert module not in [backend.module for backend in installed_backends()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are not what they are there")

@@ -85,7 +85,7 @@ def test_bash(code: str, scratch: Path) -> None:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python(code: str, scratch: Path) -> None:
     provide_videos(code, scratch)
-    run([sys.executable, "-W", "error", "-c", code], scratch)
+    assert run([sys.executable, "-W", "error", "-c", code], scratch), "it shows a reader nothing"
 
 
 @pytest.mark.parametrize("code", blocks("c"))

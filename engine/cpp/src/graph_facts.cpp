@@ -161,6 +161,10 @@ class Walk {
 
     Field next_field(size_t &position, size_t end) const {
         const uint64_t key = varint(position, end);
+        if (key >> 32 != 0) {
+            // parsers drop these bits, and what looks unknown here would be another field there
+            throw MalformedGraph(at_byte("a field number of more than 29 bits", position));
+        }
         Field field = {key >> 3, static_cast<unsigned>(key & 7), 0, 0};
         if (field.number == 0) {
             throw MalformedGraph(at_byte("field number 0", position));
@@ -186,7 +190,7 @@ class Walk {
     }
 
     // Up to 10 bytes carry up to 70 bits. A number beyond 64 keeps its low bits and gets the highest set: it is then
-    // beyond every limit, and the wire type in the low bits of a key is still what was written.
+    // beyond every limit.
     uint64_t varint(size_t &position, size_t end) const {
         uint64_t value = 0;
         for (int shift = 0; shift < 70; shift += 7) {

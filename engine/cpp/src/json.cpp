@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include "decimal.h"
 #include "utf8.h"
 
 #include <algorithm>
@@ -256,11 +257,10 @@ class Reader {
         }
     }
 
-    // from_chars reads without the program's locale, but does not say on which side of the range a number lies.
+    // What lies beyond the range is infinite, or zero where it is too small.
     static double real_from(std::string_view number, bool is_negative) {
-        double value = 0.0;
-        if (std::from_chars(number.data(), number.data() + number.size(), value).ec != std::errc::result_out_of_range) {
-            return value;
+        if (const std::optional<double> value = flowtell_core::double_from(number)) {
+            return *value;
         }
         const size_t mark = number.find_first_of("eE");
         const std::string_view digits = number.substr(0, mark);

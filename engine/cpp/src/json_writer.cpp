@@ -1,4 +1,5 @@
 // Writes what json.dumps of Python writes, so that results of both hosts can be compared as text.
+#include "decimal.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -39,16 +40,13 @@ std::string flowtell_core::json_quoted(std::string_view text) {
 }
 
 std::string flowtell_core::json_number(double value) {
-    char buffer[32];
-    const auto [end, failure] = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
-    (void)failure; // 32 bytes hold every double
-    const std::string_view scientific(buffer, static_cast<size_t>(end - buffer));
+    const std::string scientific = scientific_from(value);
     const size_t mark = scientific.find('e');
-    const char *exponent_text = buffer + mark + (buffer[mark + 1] == '+' ? 2 : 1);
+    const char *exponent_text = scientific.data() + mark + (scientific[mark + 1] == '+' ? 2 : 1);
     int exponent = 0;
-    std::from_chars(exponent_text, end, exponent);
+    std::from_chars(exponent_text, scientific.data() + scientific.size(), exponent);
     if (exponent < -4 || exponent >= 16) {
-        return std::string(scientific);
+        return scientific;
     }
     const bool is_negative = scientific[0] == '-';
     std::string digits(scientific.substr(is_negative ? 1 : 0, mark - (is_negative ? 1 : 0)));

@@ -295,10 +295,11 @@ Manifest manifest_from_text(std::string_view text) {
     const JsonValue *stated = document.find("format");
     const bool is_number = stated != nullptr && (stated->kind == Kind::integer || stated->kind == Kind::real);
     if (document.kind == Kind::object && !(is_number && stated->real == static_cast<double>(format))) {
-        const std::string found = !is_number                      ? "none"
-                                  : stated->kind == Kind::integer ? std::to_string(stated->integer)
-                                                                  : json_number(stated->real);
-        refuse(" has format " + found + "; this flowtell reads format " + std::to_string(format) +
+        const std::string found = stated == nullptr               ? "no format"
+                                  : !is_number                    ? "a format that is no number"
+                                  : stated->kind == Kind::integer ? "format " + std::to_string(stated->integer)
+                                                                  : "format " + json_number(stated->real);
+        refuse(" has " + found + "; this flowtell reads format " + std::to_string(format) +
                ": export the bundle again, or install a flowtell that knows that format");
     }
     Manifest manifest;

@@ -126,20 +126,34 @@ class Current {
     const Driver &driver_;
 };
 
-// Keeps TensorRT's latest error for the sentence, and prints nothing.
+// Keeps TensorRT's latest error for the sentence, and prints nothing. TensorRT keeps the first logger of a process for
+// as long as it runs, and calls it from any thread.
 class Log : public nvinfer1::ILogger {
   public:
+    static Log &of_process() {
+        static Log *const log = new Log; // never deleted
+        return *log;
+    }
+
     void log(Severity severity, const char *message) noexcept override {
         if (severity <= Severity::kERROR) {
+            const std::lock_guard<std::mutex> turn(mutex_);
             try {
-                latest = message;
+                latest_ = message;
             } catch (const std::bad_alloc &) {
-                latest.clear();
+                latest_.clear();
             }
         }
     }
 
-    std::string latest;
+    std::string latest() {
+        const std::lock_guard<std::mutex> turn(mutex_);
+        return latest_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::string latest_;
 };
 
 std::string tensorrt_version() {
@@ -211,7 +225,7 @@ class TensorRTSession final : public flowtell_core::PlanSession {
 
   private:
     void open(const std::vector<uint8_t> &plan) {
-        runtime_.reset(nvinfer1::createInferRuntime(log_));
+        runtime_.reset(nvinfer1::createInferRuntime(Log::of_process()));
         engine_.reset(runtime_ ? runtime_->deserializeCudaEngine(plan.data(), plan.size()) : nullptr);
         context_.reset(engine_ ? engine_->createExecutionContext() : nullptr);
         if (!context_) {
@@ -233,8 +247,9 @@ class TensorRTSession final : public flowtell_core::PlanSession {
 
     // TensorRT's own words are the end of the sentence.
     flowtell_core::Error failure(const char *doing) const {
-        const std::string words = log_.latest.empty() ? "it gives no reason" : log_.latest;
-        return {FLOWTELL_PROVIDER_ERROR, "TensorRT " + tensorrt_version() + " " + doing + ": " + words};
+        const std::string words = Log::of_process().latest();
+        return {FLOWTELL_PROVIDER_ERROR,
+                "TensorRT " + tensorrt_version() + " " + doing + ": " + (words.empty() ? "it gives no reason" : words)};
     }
 
     void close() noexcept {
@@ -264,7 +279,6 @@ class TensorRTSession final : public flowtell_core::PlanSession {
     Driver driver_; // first: without a GPU nothing below is asked
     int32_t side_, pairs_per_clip_;
     std::mutex mutex_;
-    Log log_;
     void *cuda_ = nullptr, *stream_ = nullptr;
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
     std::unique_ptr<nvinfer1::ICudaEngine> engine_;

@@ -1,5 +1,6 @@
 #include "video.h"
 
+#include "json.h"
 #include "status.h"
 
 #include <algorithm>
@@ -33,10 +34,13 @@ void Video::require_frame(const flowtell_image &image, double time_s) const {
                     " px in all are read",
                     image.width, image.height, max_side_px, max_frame_px);
     }
-    if (!std::isfinite(time_s) || (latest_s_ && time_s < *latest_s_)) {
+    if (!std::isfinite(time_s)) {
+        throw error(FLOWTELL_INVALID_ARGUMENT, "the time of a frame must be a finite number of seconds");
+    }
+    if (latest_s_ && time_s < *latest_s_) {
         throw error(FLOWTELL_INVALID_ARGUMENT,
-                    "a frame at %g s cannot follow one at %g s; push frames in the order of their times", time_s,
-                    latest_s_.value_or(0.0));
+                    "a frame at %s s cannot follow one at %s s; push frames in the order of their times",
+                    json_number(time_s).c_str(), json_number(*latest_s_).c_str());
     }
 }
 

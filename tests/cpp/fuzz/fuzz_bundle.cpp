@@ -47,10 +47,10 @@ void load_bundle(const uint8_t *data, size_t size) {
     std::ofstream(folder + "/g.onnx", std::ios::binary)
         .write(reinterpret_cast<const char *>(data), static_cast<std::streamsize>(size));
     std::ofstream(folder + "/manifest.json")
-        << "{\"format\": 1, \"name\": \"n\", \"licence\": \"l\", \"colour_order\": \"RGB\", \"crop_size\": 64, "
+        << "{\"format\": 2, \"name\": \"n\", \"licence\": \"l\", \"colour_order\": \"RGB\", \"crop_size\": 64, "
            "\"pairs_per_clip\": 16, \"crop_margin\": 1.3, \"face_score_threshold\": 0.6, \"flow_encoding\": \"uv\", "
            "\"weights_storage\": \"w\", \"graphs\": {\"faces\": "
-        << entry << ", \"crop\": " << entry
+        << entry << ", \"cuts\": " << entry << ", \"crop\": " << entry
         << "}, \"temperature\": 1.0, \"thresholds\": [], \"training_data\": [], \"certificates\": []}";
     try {
         flowtell_core::Bundle::open(folder).read_graph("crop", "fp32");

@@ -136,7 +136,7 @@ typedef struct flowtell_options {
 /* A bundle, opened. Never changes. */
 typedef struct flowtell_detector flowtell_detector;
 
-/* Open a bundle for judging. Each file of it is hashed and used from the very bytes that were hashed; see
+/* Open a bundle for judging. Each file that is used is hashed, and used from the very bytes that were hashed; see
  * docs/bundle-format.md. On success `*detector` is the caller's, to be closed by flowtell_detector_close().
  *
  * Any thread; but the first of a process sets the environment variable ORT_DISABLE_TELEMETRY where it is not set, so
