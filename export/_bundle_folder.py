@@ -127,6 +127,11 @@ def require_replaceable(folder: Path) -> None:
         InputError: it is a file, or holds anything but a bundle: a readable manifest, graphs and papers.
     """
     require_no_file(folder)
+    if folder.is_dir() and os.path.ismount(folder):
+        # a new bundle takes the old one's place in one step, which a file system's root has no name for
+        raise InputError(
+            f"'{folder}' is a mount point, which nothing can take the place of: name a folder in it"
+        )
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     if not held:
         return

@@ -53,6 +53,13 @@ def main(argv: list[str]) -> int:
         print(json.dumps(_report(bundle, arguments.against, verdict)))
     else:
         print("\n".join([*_table(verdict), *_findings(verdict)]))
+        storage = bundle.manifest.weights_storage
+        if verdict.beyond and arguments.against != "self" and storage != "fp32":
+            print(
+                f"the bundle stores its weights otherwise than they were trained ({storage}), and what that "
+                "changes is among these figures: compare with --against self, or export with --storage "
+                "float32"
+            )
     if arguments.picture is not None:
         draw_worst_flow(verdict.comparison.worst_flow, arguments.picture)
     return 1 if verdict.beyond else 0
@@ -61,7 +68,11 @@ def main(argv: list[str]) -> int:
 def _report(bundle: Bundle, against: str, verdict: Verdict) -> dict[str, object]:
     worst = verdict.comparison.worst_flow
     return {
-        "bundle": {"name": bundle.manifest.name, "sha256": bundle.sha256},
+        "bundle": {
+            "name": bundle.manifest.name,
+            "sha256": bundle.sha256,
+            "weights_storage": bundle.manifest.weights_storage,
+        },
         **verdict.certificate(against),
         "beyond": verdict.beyond,
         "stage": verdict.stage,

@@ -77,23 +77,30 @@ def main(argv: list[str]) -> int:
         return 1
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
     print(
-        f"{arguments.out}: {size / 1e6:.1f} MB; compare it with its model: flowtell check {arguments.out} ..."
+        f"{arguments.out}: {size / 1e6:.1f} MB; see that it computes what its weights say: flowtell check "
+        f"{arguments.out} --against self --clips VIDEO"
     )
     return 0
 
 
 def _require_nothing_lost(arguments: argparse.Namespace) -> None:
-    """Refuse to replace a bundle by itself without detectors that were derived from its stored copy.
+    """Refuse to leave out detectors that were derived from a bundle's stored copy, unless that is asked for.
 
     Raises:
-        InputError: its stored copy is written anew, and a precision that it holds is not derived again.
+        InputError: its stored copy is written anew, and a precision that it holds is not derived again, where
+            it replaces itself or nobody named a storage.
     """
     source, out = arguments.model, arguments.out
-    if not _is_bundle(source) or _keeps_stored_copy(arguments) or source.resolve() != out.resolve():
+    if not _is_bundle(source) or _keeps_stored_copy(arguments):
         return
     held = Bundle.open(source).precisions("detector")
     lost = [precision for precision in held if precision not in ("fp32", *arguments.precision)]
-    if lost:
+    if lost and source.resolve() != out.resolve() and arguments.storage is None:
+        raise InputError(
+            f"'{out}' would lack the detectors in {', '.join(lost)} of '{source}', since its stored copy is "
+            "written anew: have them go along by naming videos with --clips, or say how with --storage"
+        )
+    if lost and source.resolve() == out.resolve():
         raise InputError(
             f"'{out}' would lose its detectors in {', '.join(lost)}, since its stored copy is written anew: "
             "give another folder, or derive them again with --precision and --clips"
@@ -138,7 +145,7 @@ def _export_bundle(arguments: argparse.Namespace, log: StageLog) -> None:
             facts, papers = facts_from_bundle(source)
         else:
             models, facts, papers = read_model_folder(source)
-    storage = arguments.storage or "compact"
+    storage = arguments.storage or _storage_of(source)
     if not any(wanted):
         with log.stage("trace and write the bundle"):
             write_bundle(arguments.out, models, facts, papers, storage)
@@ -163,6 +170,12 @@ def _derive(source: Path, arguments: argparse.Namespace, log: StageLog) -> None:
 
 def _keeps_stored_copy(arguments: argparse.Namespace) -> bool:
     return _is_bundle(arguments.model) and arguments.storage is None and bool(arguments.clips)
+
+
+def _storage_of(source: Path) -> str:
+    """Return how weights are stored where nobody says: as a bundle has them, a trained model's compactly."""
+    stated = Bundle.open(source).manifest.weights_storage if _is_bundle(source) else None
+    return next((name for name, plan in STORAGE_PLANS.items() if plan.description == stated), "compact")
 
 
 def _is_bundle(folder: Path) -> bool:
@@ -205,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage",
         choices=sorted(STORAGE_PLANS),
-        help="how weights are stored; both compute in float32 (default: compact for a bundle, else float32)",
+        help="how weights are stored; both compute in float32 (default: as in MODEL where that is a bundle, "
+        "else compact; float32 with --only)",
     )
     return parser

@@ -29,6 +29,7 @@ _NAMED = tuple(
         (r"classifier/dense", "classifier dense"),
         (r"classifier/logit", "logit"),
         (r"classifier/", "colour order"),
+        (r"clip_head/|lstm(_\d+)?/", "clip head"),
     )
 )
 # What moves values or passes them on belongs to what made them; other arithmetic without a name of its own is

@@ -25,7 +25,7 @@ HALVES = {"fp16": FLOAT16, "bf16": BFLOAT16}
 
 # Blocks that two bytes would cost most in: docs/decisions/0017-places-that-stay-in-float32.md.
 _COSTLY = (
-    r"colour order|context head|flow head|flow image|flow upsampling|input|logit|normalise"
+    r"clip head|colour order|context head|flow head|flow image|flow upsampling|input|logit|normalise"
     r"|pyramid level 1|residual|resize|warp"
 )
 FLOAT32_BLOCKS = {"fp16": re.compile(_COSTLY), "bf16": re.compile(rf"{_COSTLY}|pyramid level 2")}

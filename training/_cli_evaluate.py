@@ -13,10 +13,10 @@ from flowtell.training.evaluation_plots import NO_INTERVAL, plot_report, require
 from flowtell.training.flow_features import flow_step
 from flowtell.training.flow_quality import middlebury_errors
 from flowtell.training.flow_source import load_flow_network
-from flowtell.training.models.model_folder import SPLIT_KEY, read_models, update_facts
+from flowtell.training.models.model_folder import LEARNED_KEY, SPLIT_KEY, read_models, update_facts
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import write_json
-from flowtell.training.splits import PARTS, split_hashes
+from flowtell.training.splits import PARTS, split_hashes, video_keys
 
 __all__ = ["main"]
 
@@ -102,6 +102,7 @@ def _evaluate_detector(arguments, path):
     if arguments.calibrate and is_bundle:
         raise InputError("a bundle is not changed: calibrate the model folder and export it again")
     prepared = PreparedSet.open(arguments.data)
+    learned = None
     note = other_crops(prepared)
     if note:
         print(f"note: {note}", file=sys.stderr)
@@ -109,12 +110,16 @@ def _evaluate_detector(arguments, path):
     if is_bundle:
         manifest = Bundle.open(arguments.model).manifest
         _require_crop_size(prepared, manifest.crop_size)
+        _note_other_clips(prepared, manifest.pairs_per_clip, manifest.crop_margin)
         score = bundle_scorer(arguments.model)
         threshold, temperature = manifest.thresholds[0].fake_probability, manifest.temperature
     else:
         models, facts = read_models(arguments.model)
         _require_crop_size(prepared, models.settings.crop_size)
-        _require_own_split(arguments, split, facts.get(SPLIT_KEY))
+        _note_other_clips(prepared, facts.get("pairs_per_clip"), facts.get("crop_margin"))
+        own = facts.get(SPLIT_KEY, {})
+        _require_own_split(arguments, split, own)
+        learned = _learned_from(arguments, prepared, positions, own)
         score = keras_scorer(models)
         threshold, temperature = facts["thresholds"][0]["fake_probability"], models.settings.temperature
         if arguments.calibrate:
@@ -128,6 +133,8 @@ def _evaluate_detector(arguments, path):
         "part": arguments.part,
         **detector_report(judged, threshold, temperature=temperature),
     }
+    if learned:
+        report["learned_from"] = learned
     if arguments.calibrate:
         report["calibrated"] = (
             f"calibrated on what it judged ({arguments.part} of the set): at this temperature and these "
@@ -150,16 +157,48 @@ def _require_crop_size(prepared, side_px):
         )
 
 
+def _note_other_clips(prepared, pairs, margin):
+    """Say that a set was cut otherwise than flowtell detect cuts for this model, as far as that is known."""
+    settings = prepared.index["settings"]
+    has = settings["pairs_per_clip"], settings["crop_margin"]
+    if has != (pairs or has[0], margin or has[1]):
+        print(
+            f"note: clips in '{prepared.folder}' are of {has[0]} pairs with a margin of {has[1]:g}, this "
+            f"model's of {pairs} and {margin:g}: figures of this set are not those of flowtell detect",
+            file=sys.stderr,
+        )
+
+
 def _require_own_split(arguments, split, own):
     """Refuse another split of the set that the model was trained on, where its folder says which that is."""
-    if split is None or own is None or split["prepared_sha256"] != own["prepared_sha256"]:
+    if split is None or split["prepared_sha256"] != own.get("prepared_sha256"):
         return
-    if split != own:
+    if split["sha256"] != own["sha256"]:
         raise InputError(
             f"'{arguments.model}' was trained on another split than '{arguments.split}': its part "
             f"{arguments.part} may hold people that the model learned from; name the split.json of the "
             "model's own run"
         )
+
+
+def _learned_from(arguments, prepared, positions, own):
+    """Return what is to be said of videos that the model was trained on, as far as its folder says; or None.
+
+    Raises:
+        InputError: it would be calibrated on some.
+    """
+    known = set(video_keys(prepared, positions)) & set(own.get(LEARNED_KEY, ()))
+    if not known:
+        return None
+    if arguments.calibrate:
+        raise InputError(
+            f"--calibrate would fit to {len(known)} videos that '{arguments.model}' was trained on: name the "
+            "split.json of its run with --split, and --part validation"
+        )
+    return (
+        f"the model was trained on {len(known)} of these {len(positions)} videos: its figures are too good; "
+        "measure it on other people"
+    )
 
 
 def _positions(arguments, prepared):
@@ -195,8 +234,7 @@ def _table(report):
         for name, row in report[kind].items():
             value = "one class only" if row["auc"] is None else f"AUC {row['auc']:.3f}"
             yield f"{kind.replace('_', ' ')}: {name}: {value} over {row['files']} files"
-    if "calibrated" in report:
-        yield report["calibrated"]
+    yield from (report[key] for key in ("learned_from", "calibrated") if key in report)
     yield f"temperature that would calibrate it: {report['manifest']['temperature']:.3f}"
     for point in report["manifest"]["thresholds"]:
         yield f"  {point['fake_probability']:.4f}  {point['operating_point']}"

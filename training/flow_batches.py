@@ -36,9 +36,19 @@ class TeacherPairs:
         Raises:
             FileNotFoundError: if there is none.
             KeyError: if an array is missing.
+            ValueError: if the arrays are not of those shapes and types, or empty.
         """
-        with np.load(Path(path), allow_pickle=False) as arrays:
-            return cls(arrays["frames"], arrays["flow"])
+        # NumPy leaves open what it cannot read
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            frames, flow = arrays["frames"], arrays["flow"]
+        shape = (len(frames), 2, *flow.shape[1:3], 3)
+        if not len(frames) or frames.shape != shape or flow.shape != (len(frames), *flow.shape[1:3], 2):
+            raise ValueError(
+                f"frames {frames.shape} and flow {flow.shape} are not [N, 2, H, W, 3] and [N, H, W, 2]"
+            )
+        if frames.dtype != np.uint8 or flow.dtype.kind != "f":
+            raise ValueError(f"frames are {frames.dtype}, not uint8, or flow {flow.dtype}, not floating")
+        return cls(frames, flow)
 
     def draw(self, size_px, rng, zoom=1.0, shift_px=0):
         """Return one `FlowPair` of `size_px`: a random crop, mirrored half of the time (which mirrors u).

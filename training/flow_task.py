@@ -1,5 +1,8 @@
 """The flow network as a task of the trainer: synthetic motion, maybe a teacher, and the paper's loss."""
 
+import zipfile
+import zlib
+
 import cv2
 import keras
 import numpy as np
@@ -138,6 +141,8 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
     if network is not None and network.config != FLOW_PRESETS[settings.network]:
         raise InputError(f"the network in '{init}' is no '{settings.network}': set network accordingly")
     pairs, judged_pairs = (path and _teacher_pairs(path) for path in (teacher, judged))
+    if judged_pairs is not None:
+        _require_whole_levels(judged, *judged_pairs.frames.shape[2:4], FLOW_PRESETS[settings.network])
     claimed = {
         "model": "flow",
         "settings": settings_dict(settings),
@@ -155,8 +160,18 @@ def train_flow(settings, folder, videos=(), teacher=None, init=None, progress=No
     return result
 
 
+def _require_whole_levels(path, height, width, config):
+    """Refuse pairs that are judged whole and do not halve into every level of the network's pyramid."""
+    step_px = 2 ** len(config.pyramid_filters)
+    if height % step_px or width % step_px:
+        raise InputError(
+            f"the pairs in '{path}' are of {width}x{height} px, and a network is judged by whole ones: their "
+            f"sides must be multiples of {step_px} px"
+        )
+
+
 def _teacher_pairs(path):
     try:
         return TeacherPairs.load(path)
-    except (OSError, KeyError, ValueError) as error:
+    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"'{path}' holds no teacher's pairs: {error}") from error

@@ -8,7 +8,15 @@ import numpy as np
 from flowtell import InputError
 from flowtell.training.labels import identity_folds, identity_groups
 
-__all__ = ["PARTS", "interleaved", "kfold_split", "split_hashes", "split_manifest", "split_videos"]
+__all__ = [
+    "PARTS",
+    "interleaved",
+    "kfold_split",
+    "split_hashes",
+    "split_manifest",
+    "split_videos",
+    "video_keys",
+]
 
 PARTS = ("train", "validation", "test")
 _SHARES = {"validation": 0.1, "test": 0.1}
@@ -102,6 +110,11 @@ def split_hashes(manifest):
     """
     own = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return {"prepared_sha256": manifest["prepared_sha256"], "sha256": own}
+
+
+def video_keys(prepared, positions):
+    """Return the first 16 hex digits of each video's SHA-256, sorted: any prepared set knows it by them."""
+    return sorted(prepared.entry(position)["video_sha256"][:16] for position in positions)
 
 
 def _entry(entry):

@@ -11,11 +11,11 @@ from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.flow_source import load_flow_network
 from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import JoinSettings, TrainedModels, build_classifier, build_clip_head
-from flowtell.training.models.model_folder import SPLIT_KEY, calibration_of, write_models
+from flowtell.training.models.model_folder import LEARNED_KEY, SPLIT_KEY, holds_models, write_models
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.run_folder import file_sha256, write_json
 from flowtell.training.settings import ClipLSTMSettings, settings_dict
-from flowtell.training.splits import split_hashes, split_manifest
+from flowtell.training.splits import split_hashes, split_manifest, video_keys
 from flowtell.training.trainer import fit
 
 __all__ = ["MODEL_FOLDER_NAME", "SPLIT_NAME", "TrainingData", "train_judge"]
@@ -91,7 +91,8 @@ def train_judge(settings, data, folder, network, *, name, licence, imagenet=None
         )
     result = fit(task, settings.fit, folder, claimed, progress)
     write_json(folder / SPLIT_NAME, manifest)
-    stated = {"name": name, "licence": licence, SPLIT_KEY: split_hashes(manifest)}
+    split = split_hashes(manifest) | {LEARNED_KEY: video_keys(data.prepared, data.parts["train"])}
+    stated = {"name": name, "licence": licence, SPLIT_KEY: split}
     _write_model(settings, data.prepared, folder, flow_network, task, result, kind, stated)
     return result, task
 
@@ -125,14 +126,12 @@ def _write_model(settings, prepared, folder, network, task, result, kind, stated
         clip_head.load_weights(folder / "clip_head.weights.h5")
     join = JoinSettings(settings.encoding, prepared.crop_size)
     models = TrainedModels(network, classifier, join, clip_head)
+    if holds_models(folder / MODEL_FOLDER_NAME, models):
+        # the run had ended before; what was calibrated or written into its papers since stays
+        return
     thresholds = [
         {"fake_probability": 0.5, "operating_point": "not calibrated yet: flowtell evaluate --calibrate"}
     ]
-    calibration = calibration_of(folder / MODEL_FOLDER_NAME, models)
-    if calibration is not None:
-        # The run had ended before, and its weights may have been calibrated since.
-        temperature, thresholds = calibration
-        models = replace(models, settings=replace(join, temperature=temperature))
     best = next((row for row in result.history if row["step"] == result.best_step), result.history[-1])
     name, licence = stated["name"], stated["licence"]
     facts = stated | {

@@ -11,7 +11,7 @@ from keras import ops
 
 from flowtell import InputError
 from flowtell.training.checkpoint import load_state, save_state
-from flowtell.training.run_folder import claim, whole_file
+from flowtell.training.run_folder import claim, sweep, whole_file
 from flowtell.training.run_log import RunLog
 
 __all__ = ["FitResult", "Task", "fit", "infinite_order"]
@@ -79,6 +79,8 @@ def fit(task, settings, folder, claimed, progress=None):
     folder = Path(folder)
     claim(folder, claimed)
     try:
+        # what a kill left half-written is as large as the checkpoint
+        sweep(folder)
         return _Loop(task, settings, folder, progress).run()
     except OSError as error:
         raise InputError(

@@ -27,6 +27,31 @@ def written(tmp_path_factory):
     return folder
 
 
+def test_a_mount_point_is_refused_before_anything_is_traced(tmp_path, monkeypatch):
+    monkeypatch.setattr(_bundle_folder.os.path, "ismount", lambda path: True)
+    with pytest.raises(flowtell.InputError, match=r"is a mount point, .* name a folder in it"):
+        _bundle_folder.require_replaceable(tmp_path)
+    _bundle_folder.require_replaceable(tmp_path / "new")
+
+
+def test_a_model_folder_stays_whole_where_it_cannot_be_written_anew(written, tmp_path, monkeypatch):
+    models, facts = keras_from_bundle(written), facts_from_bundle(written)
+    write_model_folder(tmp_path, models, *facts)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fails(path, *args, **kwargs):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(models.classifier, "save_weights", fails)
+    with pytest.raises(OSError, match="No space left"):
+        write_model_folder(tmp_path, models, *facts)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in after if name != "flow.weights.h5")
+    read_model_folder(tmp_path)
+
+
 def test_the_committed_tiny_bundle_is_what_its_script_writes(written, tiny_bundle):
     ours, theirs = keras_from_bundle(written).weights(), keras_from_bundle(tiny_bundle).weights()
     for path, weight in theirs.items():

@@ -250,6 +250,21 @@ def test_a_bundle_is_not_replaced_by_itself_with_less(copy, capsys, words, lost)
     assert Bundle.open(copy).sha256 == before
 
 
+def test_a_copy_keeps_storage_and_detectors_or_says_what_it_would_lack(copy, tiny_bundle, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["export", str(copy), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert f"'{out}' would lack the detectors in fp16, bf16, int8 of '{copy}', since" in said
+    assert not out.exists()
+    assert main(["export", str(copy), "--out", str(out), "--storage", "float32"]) == 0
+    assert main(["export", str(out), "--out", str(tmp_path / "again")]) == 0
+    stated = [
+        Bundle.open(folder).manifest.weights_storage for folder in (tiny_bundle, out, tmp_path / "again")
+    ]
+    assert stated[0] != "fp32"
+    assert stated[1:] == ["fp32", "fp32"]
+
+
 def test_a_precision_past_its_limits_is_not_written(tiny_bundle, tmp_path, capsys):
     """The tiny model's random weights amplify fp16's rounding past the limits for what ships."""
     before = sorted(path.name for path in tmp_path.iterdir())

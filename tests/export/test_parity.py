@@ -131,6 +131,9 @@ def test_check_fails_on_another_model(tiny_bundle, tmp_path, models, sample, cap
     assert "pair_probability" in report["beyond"]
     assert report["bundle"]["name"] == "tiny"
     assert report["figures"]["clips"] == 1
+    assert report["bundle"]["weights_storage"] != "fp32"
+    assert main(arguments[:-1]) == 1
+    assert "what that changes is among these figures" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, shape_inference
 from tolerances import TOLERANCES
 
 from flowtell.export.graphs import detector_graph
 from flowtell.export.passes import LSTM_OP, OPAQUE_DOMAIN, lower_lstm
+from flowtell.export.precision import derived_detector
 from flowtell.export.tiny import CROP_SIZE, random_weights, tiny_models
 from flowtell.export.trained_models import TrainedModels, models_from_graph
 from flowtell.training.models import ClipHeadConfig, build_clip_head
@@ -50,6 +51,24 @@ def test_the_graph_says_what_keras_says(temporal_models, graph):
     assert np.abs(found["clip_logit"] - found["pair_logits"].mean(1)).max() > 1e-3
     assert [node.op_type for node in graph.graph.node].count("LSTM") == 1
     assert {node.domain for node in graph.graph.node} == {""}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_the_head_stays_in_float32(graph, precision):
+    """It is the logit of a clip; and a state that is rounded at each step no gate would see."""
+    derived = derived_detector(graph.SerializeToString(), precision, [])
+    kinds = {
+        value.name: value.type.tensor_type.elem_type
+        for value in shape_inference.infer_shapes(derived).graph.value_info
+    }
+    (lstm,) = (node for node in derived.graph.node if node.op_type == "LSTM")
+    after, found = set(lstm.output), []
+    for node in derived.graph.node:
+        if node is lstm or after & set(node.input):
+            after |= set(node.output)
+            found += [kinds.get(name, TensorProto.FLOAT) for name in node.output if name]
+    assert len(found) >= 4
+    assert set(found) == {TensorProto.FLOAT}
 
 
 def test_the_head_comes_back_from_the_graph(temporal_models, graph):

@@ -1,5 +1,6 @@
 """A prepared set made by hand, small enough to train on in seconds."""
 
+import hashlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -63,6 +64,7 @@ def made_set(tmp_path_factory):
         entries.append(
             {
                 "number": number,
+                "video_sha256": hashlib.sha256(facts["video"].encode()).hexdigest(),
                 **facts,
                 "clips": [{"track": 0, "start_s": 0.0, "end_s": 0.2, "box": list(c.box)} for c in clips],
                 "dropped": {"short": 0, "background": 0},

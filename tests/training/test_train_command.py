@@ -10,9 +10,9 @@ from processes import run_on_a_full_disk
 
 from flowtell.__main__ import main
 from flowtell.export.model_folder import read_model_folder
-from flowtell.training.models.model_folder import SPLIT_KEY
+from flowtell.training.models.model_folder import LEARNED_KEY, SPLIT_KEY
 from flowtell.training.run_folder import write_json
-from flowtell.training.splits import split_hashes, split_manifest, split_videos
+from flowtell.training.splits import split_hashes, split_manifest, split_videos, video_keys
 
 SETTINGS = """
 encoding = "uv"
@@ -72,7 +72,8 @@ def test_a_model_is_not_judged_by_a_part_of_another_split(command, made_set, tmp
     facts, described = read_model_folder(model)[1], json.loads((model / "model.json").read_text())
     own = json.loads((tmp_path / "run" / "split.json").read_text())
     # laid out otherwise it is the same split
-    assert described["facts"][SPLIT_KEY] == split_hashes(dict(sorted(own.items())))
+    learned = {LEARNED_KEY: video_keys(made_set.prepared, [e["number"] for e in own["parts"]["train"]])}
+    assert described["facts"][SPLIT_KEY] == split_hashes(dict(sorted(own.items()))) | learned
     # of another set it is somebody else's split, and no matter
     elsewhere = described["facts"].pop(SPLIT_KEY) | {"prepared_sha256": "0" * 64}
     write_json(model / "model.json", described | {"facts": described["facts"] | {SPLIT_KEY: elsewhere}})
@@ -81,6 +82,55 @@ def test_a_model_is_not_judged_by_a_part_of_another_split(command, made_set, tmp
     write_json(model / "model.json", described)
     assert read_model_folder(model)[1] == facts
     assert main(evaluate) == 0
+
+
+def test_people_that_a_model_was_trained_on_are_said_to_be(command, made_set, tmp_path, capsys):
+    """Also in a set that has grown since, in which they may be anybody's test."""
+    assert main(command) == 0
+    model, grown = tmp_path / "run" / "model", tmp_path / "set"
+    shutil.copytree(made_set.prepared.folder, grown)
+    write_json(grown / "index.json", made_set.prepared.index | {"more": "videos"})
+    split = ["--split", str(tmp_path / "run" / "split.json"), "--part"]
+    count = len(json.loads((tmp_path / "run" / "split.json").read_text())["parts"]["train"])
+    for data, part, learned in (
+        (grown, [], count),
+        (made_set.prepared.folder, [*split, "test"], 0),
+    ):
+        words = [
+            "evaluate",
+            str(model),
+            "--data",
+            str(data),
+            "--out",
+            str(tmp_path / "q"),
+            "--no-plots",
+            *part,
+        ]
+        capsys.readouterr()
+        assert main(words) == 0
+        report = json.loads((tmp_path / "q" / "evaluation.json").read_text())
+        said = (
+            f"the model was trained on {learned} of these {len(report['files'])} videos: its figures are too"
+        )
+        assert (
+            report.get("learned_from", "").startswith(said)
+            == (said in capsys.readouterr().out)
+            == bool(learned)
+        )
+        if learned:
+            assert main([*words, "--calibrate"]) == 2
+            assert f"would fit to {learned} videos that" in capsys.readouterr().err
+
+
+def test_a_run_given_again_leaves_what_was_written_into_its_papers(command, tmp_path):
+    assert main(command) == 0
+    card = tmp_path / "run" / "model" / "MODEL_CARD.md"
+    card.write_text("by hand\n")
+    assert main(command) == 0
+    assert card.read_text() == "by hand\n"
+    card.unlink()
+    assert main(command) == 0
+    assert "trained by flowtell" in card.read_text()
 
 
 def test_a_set_that_is_cropped_otherwise_than_the_engine_crops_is_said_to_be(
@@ -98,6 +148,11 @@ def test_a_set_that_is_cropped_otherwise_than_the_engine_crops_is_said_to_be(
         quality = ["--data", str(data), "--out", str(tmp_path / "q"), "--no-plots"]
         assert main(["evaluate", str(model), *quality]) == 0
         assert (said in capsys.readouterr().err) == there
+    # as of a model that was trained on another set
+    described = json.loads((model / "model.json").read_text())
+    write_json(model / "model.json", described | {"facts": described["facts"] | {"crop_margin": 1.8}})
+    assert main(["evaluate", str(model), *quality]) == 0
+    assert "with a margin of 1.3, this model's of 4 and 1.8: figures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

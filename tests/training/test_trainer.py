@@ -87,9 +87,43 @@ def test_pairs_of_a_teacher_that_are_never_learned_from_validate_too(tmp_path):
     assert apart["still"] < 5
     assert apart["moved"] == pytest.approx(40 * 2**0.5, abs=5)
     assert read_log(tmp_path / "moved")[-1]["val_teacher_epe"] == pytest.approx(apart["moved"])
-    (tmp_path / "none.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"none\.npz' holds no teacher's pairs"):
-        train_flow(SETTINGS, tmp_path / "none", judged=tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 2, 72, 64, 3), r"are of 64x72 px, and a network is judged by whole ones: .* multiples of 64 px"),
+        ((0, 2, 64, 64, 3), "holds no teacher's pairs: frames"),
+        ((2, 64, 64, 3), "holds no teacher's pairs: frames"),
+    ],
+)
+def test_pairs_of_another_shape_are_refused_before_anything_is_trained(tmp_path, shape, message):
+    flow = np.zeros((shape[0], *shape[-3:-1], 2), np.float16)
+    np.savez(tmp_path / "a.npz", frames=np.zeros(shape, np.uint8), flow=flow)
+    with pytest.raises(InputError, match=message):
+        train_flow(SETTINGS, tmp_path / "run", judged=tmp_path / "a.npz")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_holds_no_pairs_is_said(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, frames=np.zeros((1, 2, 64, 64, 3), np.uint8), flow=np.zeros((1, 64, 64, 2), np.float16))
+    whole = path.read_bytes()
+    for data in (b"PK", b"", whole[: len(whole) // 2], whole[:-30]):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"a\.npz' holds no teacher's pairs"):
+            train_flow(SETTINGS, tmp_path / "run", judged=path)
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    with pytest.raises(InputError, match=r"a\.npy' holds no teacher's pairs"):
+        train_flow(SETTINGS, tmp_path / "run", judged=tmp_path / "a.npy")
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    (tmp_path / "run").mkdir()
+    left = tmp_path / "run" / "writing-999999999-state.npz"
+    left.write_bytes(b"half")
+    train_flow(SETTINGS, tmp_path / "run")
+    assert not left.exists()
 
 
 def test_a_run_goes_on_with_the_videos_it_began_with_alone(tmp_path, write_video):

@@ -6,8 +6,8 @@ A model folder holds
   ``clip_head.weights.h5``: what Keras's ``save_weights`` writes of each;
 * ``model.json``: ``format`` (1), the models' settings (what ``TrainedModels.to_dict`` gives) and ``facts``:
   what the bundle's manifest is to say beside its graphs (the fields of ``flowtell.export.BundleFacts``), and
-  ``split``, which split it was trained by, as ``split_hashes`` says it: of use to evaluation alone, and not
-  always there;
+  ``split``, which split it was trained by, as ``split_hashes`` says it, and in ``learned_from`` the
+  ``video_keys`` of its part train: of use to evaluation alone, and not always there;
 * ``MODEL_CARD.md``, ``LICENSE`` and ``NOTICE``, which go into the bundle as they are.
 """
 
@@ -25,12 +25,21 @@ from flowtell import InputError
 from flowtell.training.models.trained_models import TrainedModels
 from flowtell.training.run_folder import whole_file
 
-__all__ = ["PAPERS", "SPLIT_KEY", "calibration_of", "read_models", "update_facts", "write_models"]
+__all__ = [
+    "LEARNED_KEY",
+    "PAPERS",
+    "SPLIT_KEY",
+    "holds_models",
+    "read_models",
+    "update_facts",
+    "write_models",
+]
 
 FORMAT = 1
 DESCRIPTION_NAME = "model.json"
 # Of the facts the one that no manifest has: who was trained on is the run's affair.
 SPLIT_KEY = "split"
+LEARNED_KEY = "learned_from"
 # What a reader of a model is owed besides its weights.
 PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
 
@@ -38,7 +47,7 @@ PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
 def write_models(
     folder: Path, models: TrainedModels, facts: Mapping[str, object], papers: Mapping[str, str]
 ) -> None:
-    """Write a model folder; made if need be, files of the same names are replaced, ``model.json`` last.
+    """Write a model folder; made if need be, files of the same names are replaced whole, ``model.json`` last.
 
     Args:
         folder: where to.
@@ -53,14 +62,14 @@ def write_models(
     if missing:
         raise InputError(f"a model folder needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / DESCRIPTION_NAME).unlink(missing_ok=True)
     for name, model in _weight_files(models).items():
-        model.save_weights(folder / name)
-    for name in PAPERS:
-        (folder / name).write_text(papers[name], encoding="utf-8")
+        with whole_file(folder / name) as scratch:
+            model.save_weights(scratch)
     described = {"format": FORMAT, **models.to_dict(), "facts": facts}
     text = json.dumps(described, indent=2, ensure_ascii=False)
-    (folder / DESCRIPTION_NAME).write_text(text + "\n", encoding="utf-8")
+    for name, content in {**{name: papers[name] for name in PAPERS}, DESCRIPTION_NAME: text + "\n"}.items():
+        with whole_file(folder / name) as scratch:
+            scratch.write_text(content, encoding="utf-8")
 
 
 def read_models(folder: Path) -> tuple[TrainedModels, dict]:
@@ -85,26 +94,24 @@ def read_models(folder: Path) -> tuple[TrainedModels, dict]:
     return models, facts
 
 
-def calibration_of(folder: Path, models: TrainedModels) -> tuple[float, list[dict]] | None:
-    """Return what ``update_facts`` wrote into a model folder, if it holds the very weights of these models.
+def holds_models(folder: Path, models: TrainedModels) -> bool:
+    """Tell whether a folder is a whole model folder with the very weights of these models.
 
     Args:
         folder: the model folder; need not exist.
-        models: the models, whatever their temperature.
-
-    Returns:
-        (temperature, thresholds); None where there is no such folder, or other models or weights are in it.
+        models: the models, whatever their temperature, which may have been calibrated since.
     """
     try:
-        held, facts = read_models(folder)
+        held, _ = read_models(folder)
     except InputError:
-        return None
+        return False
     settings = replace(models.settings, temperature=held.settings.temperature)
-    if held.to_dict() != replace(models, settings=settings).to_dict() or "thresholds" not in facts:
-        return None
+    if held.to_dict() != replace(models, settings=settings).to_dict():
+        return False
     pairs = zip(held.variables(), models.variables(), strict=True)
-    same = all(np.array_equal(np.asarray(ours), np.asarray(theirs)) for ours, theirs in pairs)
-    return (settings.temperature, facts["thresholds"]) if same else None
+    return all((folder / name).is_file() for name in PAPERS) and all(
+        np.array_equal(np.asarray(ours), np.asarray(theirs)) for ours, theirs in pairs
+    )
 
 
 def update_facts(folder: Path, temperature: float, thresholds: list[dict]) -> None:
