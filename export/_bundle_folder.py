@@ -124,10 +124,11 @@ def require_replaceable(folder: Path) -> None:
     """Refuse a folder whose content a new bundle must not delete.
 
     Raises:
-        InputError: it is a file, or holds anything but a bundle: a readable manifest, graphs and papers.
+        InputError: it is a file or a mount point, or holds anything but a bundle: a readable manifest, graphs
+            and papers.
     """
     require_no_file(folder)
-    if folder.is_dir() and os.path.ismount(folder):
+    if folder.is_dir() and os.path.ismount(folder.resolve()):
         # a new bundle takes the old one's place in one step, which a file system's root has no name for
         raise InputError(
             f"'{folder}' is a mount point, which nothing can take the place of: name a folder in it"

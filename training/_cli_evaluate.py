@@ -161,7 +161,8 @@ def _note_other_clips(prepared, pairs, margin):
     """Say that a set was cut otherwise than flowtell detect cuts for this model, as far as that is known."""
     settings = prepared.index["settings"]
     has = settings["pairs_per_clip"], settings["crop_margin"]
-    if has != (pairs or has[0], margin or has[1]):
+    pairs, margin = pairs or has[0], margin or has[1]
+    if has != (pairs, margin):
         print(
             f"note: clips in '{prepared.folder}' are of {has[0]} pairs with a margin of {has[1]:g}, this "
             f"model's of {pairs} and {margin:g}: figures of this set are not those of flowtell detect",

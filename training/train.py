@@ -13,7 +13,7 @@ from flowtell.training.judge_task import JudgeTask
 from flowtell.training.models import JoinSettings, TrainedModels, build_classifier, build_clip_head
 from flowtell.training.models.model_folder import LEARNED_KEY, SPLIT_KEY, holds_models, write_models
 from flowtell.training.prepared_set import PreparedSet, other_crops
-from flowtell.training.run_folder import file_sha256, write_json
+from flowtell.training.run_folder import file_sha256, sweep, write_json
 from flowtell.training.settings import ClipLSTMSettings, settings_dict
 from flowtell.training.splits import split_hashes, split_manifest, video_keys
 from flowtell.training.trainer import fit
@@ -126,6 +126,7 @@ def _write_model(settings, prepared, folder, network, task, result, kind, stated
         clip_head.load_weights(folder / "clip_head.weights.h5")
     join = JoinSettings(settings.encoding, prepared.crop_size)
     models = TrainedModels(network, classifier, join, clip_head)
+    sweep(folder / MODEL_FOLDER_NAME)
     if holds_models(folder / MODEL_FOLDER_NAME, models):
         # the run had ended before; what was calibrated or written into its papers since stays
         return

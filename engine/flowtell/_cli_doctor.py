@@ -82,10 +82,12 @@ def _why_not_opened(name: str) -> str | None:
         # they open with the default bundle
         return None
     provider = provider_called(name)
-    # plans are of the detector; ONNX Runtime would take minutes to make its own of that
-    graph = "cuts" if provider.most_clips_per_call is None else "detector"
+    if provider.most_clips_per_call is not None:
+        # it runs plans, has asked for the GPU itself, and which plans there are is a bundle's affair
+        return None
     try:
-        open_session(Bundle.open(), graph, "fp32", provider, 1)
+        # a small one: ONNX Runtime takes minutes to make a TensorRT plan of the detector
+        open_session(Bundle.open(), "cuts", "fp32", provider, 1)
     except FlowtellError as error:
         return str(error)
     return None

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <random>
 
+#ifdef __cpp_lib_to_chars
+
 static int failures = 0;
 
 static void check(bool holds, double value, const std::string &text) {
@@ -16,8 +18,6 @@ static void check(bool holds, double value, const std::string &text) {
         ++failures;
     }
 }
-
-#ifdef __cpp_lib_to_chars
 
 static void compare(double value) {
     char buffer[32];
@@ -31,6 +31,9 @@ int main() {
     std::setlocale(LC_ALL, "de_DE.UTF-8"); // a comma for the point, where it is installed
     for (const double value : {0.0, -0.0, 1.0, 0.1, 1.0 / 3, -2.5, 1.5e300, 1.7976931348623157e308, 5e-324, 2.2e-308}) {
         compare(value);
+    }
+    for (int exponent = -1074; exponent < 1024; ++exponent) {
+        compare(std::ldexp(1.0, exponent));
     }
     std::mt19937_64 random(1);
     for (int i = 0; i < 100000; ++i) {

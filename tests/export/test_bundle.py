@@ -37,6 +37,7 @@ def test_a_mount_point_is_refused_before_anything_is_traced(tmp_path, monkeypatc
 def test_a_model_folder_stays_whole_where_it_cannot_be_written_anew(written, tmp_path, monkeypatch):
     models, facts = keras_from_bundle(written), facts_from_bundle(written)
     write_model_folder(tmp_path, models, *facts)
+    models.assign({path: 2 * weight for path, weight in models.weights().items()})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def fails(path, *args, **kwargs):
@@ -46,10 +47,7 @@ def test_a_model_folder_stays_whole_where_it_cannot_be_written_anew(written, tmp
     monkeypatch.setattr(models.classifier, "save_weights", fails)
     with pytest.raises(OSError, match="No space left"):
         write_model_folder(tmp_path, models, *facts)
-    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert after.keys() == before.keys()
-    assert all(after[name] == before[name] for name in after if name != "flow.weights.h5")
-    read_model_folder(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_committed_tiny_bundle_is_what_its_script_writes(written, tiny_bundle):

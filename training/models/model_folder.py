@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ PAPERS = ("MODEL_CARD.md", "LICENSE", "NOTICE")
 def write_models(
     folder: Path, models: TrainedModels, facts: Mapping[str, object], papers: Mapping[str, str]
 ) -> None:
-    """Write a model folder; made if need be, files of the same names are replaced whole, ``model.json`` last.
+    """Write a model folder; made if need be. What is there is replaced once all is written, or stays.
 
     Args:
         folder: where to.
@@ -57,19 +58,22 @@ def write_models(
 
     Raises:
         InputError: a paper is missing.
+        OSError: it cannot be written.
     """
     missing = [name for name in PAPERS if name not in papers]
     if missing:
         raise InputError(f"a model folder needs {', '.join(PAPERS)}; {', '.join(missing)} is missing")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, model in _weight_files(models).items():
-        with whole_file(folder / name) as scratch:
-            model.save_weights(scratch)
     described = {"format": FORMAT, **models.to_dict(), "facts": facts}
-    text = json.dumps(described, indent=2, ensure_ascii=False)
-    for name, content in {**{name: papers[name] for name in PAPERS}, DESCRIPTION_NAME: text + "\n"}.items():
-        with whole_file(folder / name) as scratch:
-            scratch.write_text(content, encoding="utf-8")
+    text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+    with ExitStack() as files:
+        # files take their names in reverse, once all of them are written: what was entered first is last
+        for name, content in {DESCRIPTION_NAME: text, **{name: papers[name] for name in PAPERS}}.items():
+            files.enter_context(whole_file(folder / name)).write_text(content, encoding="utf-8")
+        for name, model in _weight_files(models).items():
+            model.save_weights(files.enter_context(whole_file(folder / name)))
+        # a kill from here on leaves a folder that is refused, not the parts of two models
+        (folder / DESCRIPTION_NAME).unlink(missing_ok=True)
 
 
 def read_models(folder: Path) -> tuple[TrainedModels, dict]:

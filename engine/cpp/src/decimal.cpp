@@ -22,6 +22,7 @@ std::string flowtell_core::scientific_from(double value) {
 #include <cerrno>
 #include <cmath>
 #include <limits>
+#include <locale>
 #include <locale.h>
 #include <new>
 #include <sstream>
@@ -60,6 +61,12 @@ std::string flowtell_core::scientific_from(double value) {
         text = out.str();
         if (double_from(text) == value) {
             break;
+        }
+        // below a power of two doubles lie closer: there what reads back may be the next text, not the nearest
+        std::string next = text;
+        char &last = next[next.find('e') - 1];
+        if (last < '9' && (++last, double_from(next) == value)) {
+            return next;
         }
     }
     return text;

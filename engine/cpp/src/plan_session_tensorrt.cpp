@@ -7,7 +7,9 @@
 
 #include <array>
 #include <mutex>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include <NvInferRuntime.h>
 #include <dlfcn.h>
@@ -146,9 +148,10 @@ class Log : public nvinfer1::ILogger {
         }
     }
 
-    std::string latest() {
+    // What was said since it was last asked for.
+    std::string take() {
         const std::lock_guard<std::mutex> turn(mutex_);
-        return latest_;
+        return std::exchange(latest_, {});
     }
 
   private:
@@ -225,6 +228,7 @@ class TensorRTSession final : public flowtell_core::PlanSession {
 
   private:
     void open(const std::vector<uint8_t> &plan) {
+        Log::of_process().take(); // of another detector
         runtime_.reset(nvinfer1::createInferRuntime(Log::of_process()));
         engine_.reset(runtime_ ? runtime_->deserializeCudaEngine(plan.data(), plan.size()) : nullptr);
         context_.reset(engine_ ? engine_->createExecutionContext() : nullptr);
@@ -247,7 +251,7 @@ class TensorRTSession final : public flowtell_core::PlanSession {
 
     // TensorRT's own words are the end of the sentence.
     flowtell_core::Error failure(const char *doing) const {
-        const std::string words = Log::of_process().latest();
+        const std::string words = Log::of_process().take();
         return {FLOWTELL_PROVIDER_ERROR,
                 "TensorRT " + tensorrt_version() + " " + doing + ": " + (words.empty() ? "it gives no reason" : words)};
     }

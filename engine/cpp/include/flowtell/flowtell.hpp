@@ -12,6 +12,10 @@
 #ifndef FLOWTELL_FLOWTELL_HPP
 #define FLOWTELL_FLOWTELL_HPP
 
+#if __cplusplus < 201703L
+#error "flowtell.hpp needs C++17: -std=c++17, or target_compile_features(... cxx_std_17) in CMake"
+#endif
+
 #include "flowtell/flowtell.h"
 
 #include <array>
