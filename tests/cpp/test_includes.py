@@ -17,6 +17,7 @@ def includes(source: Path) -> list[tuple[str, str]]:
 # file -> what it includes besides the standard library: the system and each runtime have their places
 BEYOND = {
     "bundle.cpp": {"fcntl.h", "sys/stat.h", "unistd.h"},
+    "decimal.cpp": {"locale.h", "xlocale.h"},
     "onnxruntime.cpp": {"dlfcn.h"},
     "onnxruntime.h": {"onnxruntime_c_api.h"},
     "plan_cache.cpp": {"fcntl.h", "sys/stat.h", "sys/utsname.h", "unistd.h"},

@@ -21,12 +21,12 @@ std::string flowtell_core::scientific_from(double value) {
 
 #include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <locale>
 #include <locale.h>
 #include <new>
 #include <sstream>
-#include <stdlib.h>
 #ifdef __APPLE__
 #include <xlocale.h>
 #endif
