@@ -89,8 +89,8 @@ def keep_little_free() -> None:
     # 1 MB: less than a frame. 32 MB: as high as it goes, as mapping each frame anew would cost more
     if set_option(_M_MMAP_THRESHOLD, 1 << 25):
         set_option(_M_TRIM_THRESHOLD, 1 << 20)
-    # the main one, and one for threads that would wait for it
-    set_option(_M_ARENA_MAX, 2)
+    # the main one alone; large tensors are ONNX Runtime's own, so that few wait for it
+    set_option(_M_ARENA_MAX, 1)
 
 
 def _trim_of_library() -> Callable[[int], int] | None:
