@@ -40,19 +40,12 @@ class TerminalLine:
         if self._stream is None or now_s - self._drawn_s < _REDRAW_S:
             return
         self._drawn_s = now_s
-        self._write(_cut_to_columns(text(), self._columns() - 1))
+        self._write(_cut_to_columns(text(), _columns_of(self._stream) - 1))
 
     def wipe(self) -> None:
         """Remove what was drawn, if anything was."""
         if self._drawn_s:
             self._write("")
-
-    def _columns(self) -> int:
-        try:
-            # not shutil's, which asks standard output; 0 where nobody told the terminal
-            return os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS  # type: ignore[union-attr]
-        except (OSError, ValueError):
-            return _COLUMNS
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -120,6 +113,14 @@ def progress_line(name: str, progress: Progress, elapsed_s: float) -> str:
     share = max(progress.time_s, 0.0) / progress.duration_s
     left = f"  {elapsed_s / share - elapsed_s:.0f} s left" if 0 < share < 1 else ""
     return f"{name}  [{bar_text(share)}] {100 * share:3.0f} %  {counts}{left}"
+
+
+def _columns_of(terminal: TextIO) -> int:
+    try:
+        # not shutil's, which asks standard output; 0 where nobody told the terminal
+        return os.get_terminal_size(terminal.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
 
 
 def _cut_to_columns(text: str, columns: int) -> str:

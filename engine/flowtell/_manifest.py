@@ -131,11 +131,8 @@ def manifest_from_bytes(data: bytes) -> Manifest:
         _require_text(document)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"manifest.json is not JSON as flowtell reads it: {error}") from error
-    if isinstance(document, dict) and not _is_format(document.get("format")):
-        raise BundleError(
-            f"manifest.json has {_stated_format(document)}; this flowtell reads format {FORMAT}: "
-            "export the bundle again, or install a flowtell that knows that format"
-        )
+    if isinstance(document, dict):
+        _require_format(document)
     fields = _object(
         document,
         "the manifest",
@@ -210,16 +207,20 @@ def _require_text(document: Any) -> None:
         raise ValueError("half a surrogate pair") from None
 
 
-def _is_format(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == FORMAT
-
-
-def _stated_format(document: dict[str, Any]) -> str:
+def _require_format(document: dict[str, Any]) -> None:
+    value = document.get("format")
     if "format" not in document:
-        return "no format"
-    value = document["format"]
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"format {shortened(repr(value))}" if is_number else "a format that is no number"
+        stated = "no format"
+    elif not isinstance(value, (int, float)) or isinstance(value, bool):
+        stated = "a format that is no number"
+    elif value != FORMAT:
+        stated = f"format {shortened(repr(value))}"
+    else:
+        return
+    raise BundleError(
+        f"manifest.json has {stated}; this flowtell reads format {FORMAT}: "
+        "export the bundle again, or install a flowtell that knows that format"
+    )
 
 
 def _text(value: Any, where: str) -> str:

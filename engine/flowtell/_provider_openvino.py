@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import queue
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import ProviderError
+from ._installed import is_installed
 from ._runner import GraphRunner, GraphSource, RunningCall
 
 __all__ = ["NAME", "open_graph", "shared_core", "version", "why_not", "why_not_bf16"]
@@ -29,9 +28,7 @@ _TYPES = {"u8": "tensor(uint8)", "f32": "tensor(float)", "i64": "tensor(int64)"}
 
 def why_not() -> str | None:
     """Return why it cannot be used here, or None where it may be; it is not loaded for that."""
-    # a mere folder of that name has no origin
-    spec = None if sys.modules.get("openvino", ...) is None else importlib.util.find_spec("openvino")
-    if spec is None or spec.origin is None:
+    if not is_installed("openvino"):
         return "the provider 'openvino' needs the package openvino: pip install 'flowtell[openvino]'"
     return None
 

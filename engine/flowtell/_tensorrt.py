@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
-import sys
 from dataclasses import dataclass
 from types import ModuleType
 
 from ._errors import ProviderError
+from ._installed import is_installed
 
 __all__ = ["BACKENDS", "Backend", "backend_called", "installed_backends"]
 
@@ -37,9 +36,7 @@ class Backend:
 
     def is_installed(self) -> bool:
         """Tell whether it may be imported; it is not, for that."""
-        spec = None if sys.modules.get(self.module, ...) is None else importlib.util.find_spec(self.module)
-        # a mere folder of that name has no origin
-        return spec is not None and spec.origin is not None
+        return is_installed(self.module)
 
     def load(self) -> ModuleType:
         """Import it.

@@ -68,7 +68,7 @@ def write_models(
     text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     with ExitStack() as files:
         # files take their names in reverse, once all of them are written: what was entered first is last
-        for name, content in {DESCRIPTION_NAME: text, **{name: papers[name] for name in PAPERS}}.items():
+        for name, content in ((DESCRIPTION_NAME, text), *((name, papers[name]) for name in PAPERS)):
             files.enter_context(whole_file(folder / name)).write_text(content, encoding="utf-8")
         for name, model in _weight_files(models).items():
             model.save_weights(files.enter_context(whole_file(folder / name)))
