@@ -64,7 +64,9 @@ def compare_outputs(wanted, got, precision, threshold, reference):
         reference: its name.
     """
     largest = max(float(np.abs(w - g).max()) for w, g in zip(wanted, got, strict=True))
-    cut = np.log(threshold / (1 - threshold))
+    with np.errstate(divide="ignore"):
+        # of 0 and of 1 it lies beyond every logit
+        cut = np.log(np.float64(threshold)) - np.log1p(-np.float64(threshold))
     flips = sum(bool((w[-1] > cut) != (g[-1] > cut)) for w, g in zip(wanted, got, strict=True))
     return Accuracy(reference, len(wanted), largest, flips, LIMITS[precision])
 

@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 
+from flowtell import ProviderError
+
 __all__ = ["cold_start"]
 
 _PROGRAM = """
@@ -46,7 +48,7 @@ def cold_start(bundle_folder, provider, precision, threads, clip, folder):
         folder: a scratch folder.
 
     Raises:
-        RuntimeError: where the process fails, with its last words.
+        flowtell.ProviderError: where the process fails, with its last words.
     """
     path = folder / "clip.npy"
     np.save(path, clip)
@@ -54,7 +56,6 @@ def cold_start(bundle_folder, provider, precision, threads, clip, folder):
     command = [sys.executable, "-c", _PROGRAM, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(
-            f"a fresh process could not judge one clip: {done.stderr.strip().splitlines()[-1]}"
-        )
+        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        raise ProviderError(f"a fresh process could not judge one clip: {last}")
     return {name: round(value, 1) for name, value in json.loads(done.stdout).items()}

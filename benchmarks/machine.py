@@ -47,13 +47,14 @@ def processor_of(context):
 
 
 def peak_memory_mb():
-    """Return the largest resident memory of this process so far, in MiB."""
+    """Return the largest resident memory of this process so far, in MB of 10^6 bytes."""
     if sys.platform == "linux":
         # getrusage would count the peak of the process that this one was forked from
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+        kib = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+        return kib * 1024 / 1e6
     import resource  # POSIX alone has it
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _cpu_field(name):

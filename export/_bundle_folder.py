@@ -44,7 +44,7 @@ def write_bundle_folder(
     papers: Mapping[str, str],
     gate: Callable[[Bundle], list[dict[str, object]]] | None = None,
 ) -> None:
-    """Write a bundle: the graphs up to the crop, the graphs given, the papers and the manifest.
+    """Write a bundle: the graphs up to the crop, this version's own or those given, the papers, the manifest.
 
     A reader finds the old bundle or the new one, never half of one, whatever ends this process
     (`flowtell.export._atomic_folder`).
@@ -57,8 +57,8 @@ def write_bundle_folder(
         flow_encoding: ``colour_wheel``, ``uv`` or ``uv_residual``.
         weights_storage: short text, how the weights are stored.
         temperature: the calibration temperature inside the graphs.
-        graphs: name (``detector``, ``flow``, ``classifier``) to precision (``fp32``, ``fp16``, ``bf16``,
-            ``int8``) to model, or to the bytes of its file.
+        graphs: name (``detector``, ``flow``, ``classifier``, or of those up to the crop) to precision
+            (``fp32``, ``fp16``, ``bf16``, ``int8``) to model, or to the bytes of its file.
         papers: file name to text for each of ``PAPERS``.
         gate: given the bundle before it takes its place; returns certificates to add to the manifest. Where
             it raises, the wanted folder stays as it was.
@@ -76,6 +76,7 @@ def write_bundle_folder(
     with replaced_folder(folder) as scratch:
         write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
         entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in CAPTURE_GRAPHS}
+        # those of a bundle that is written again take the place of this version's
         for name, precisions in graphs.items():
             entries[name] = {}
             for precision, model in precisions.items():
@@ -124,14 +125,20 @@ def require_replaceable(folder: Path) -> None:
     """Refuse a folder whose content a new bundle must not delete.
 
     Raises:
-        InputError: it is a file or a mount point, or holds anything but a bundle: a readable manifest, graphs
-            and papers.
+        InputError: it is a file, a mount point or the working folder, or holds anything but a bundle: a
+            readable manifest, graphs and papers.
     """
     require_no_file(folder)
     if folder.is_dir() and os.path.ismount(folder.resolve()):
         # a new bundle takes the old one's place in one step, which a file system's root has no name for
         raise InputError(
             f"'{folder}' is a mount point, which nothing can take the place of: name a folder in it"
+        )
+    here = Path.cwd()
+    if folder.is_dir() and folder.resolve() in (here, *here.parents):
+        # whoever stands in it would stand in what was deleted
+        raise InputError(
+            f"'{folder}' is the working folder, or holds it: go elsewhere, and name it from there"
         )
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     if not held:

@@ -13,7 +13,6 @@ from flowtell.export._bundle_folder import require_replaceable, write_bundle_fol
 from flowtell.export._stages import StageLog
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle
 from flowtell.export.bundle_facts import BundleFacts
-from flowtell.export.capture import CAPTURE_GRAPHS
 from flowtell.export.gate import LimitTable, judge_precision
 from flowtell.export.gate_clips import clips_of_files
 from flowtell.export.limits import LIMITS
@@ -39,10 +38,10 @@ def derive_bundle(
 ) -> None:
     """Write a bundle again with detectors in more precisions, each of which passed the gate.
 
-    The fp32 detector is copied byte for byte, and so are those that the source holds in precisions which are
-    not named. Every detector of the new bundle is compared with the Keras models on the clips and gets a
-    certificate, fp32 too, but for copied ones that the source certifies: they keep theirs. Nothing is written
-    where one does not pass.
+    The graphs up to the crop and the fp32 detector are copied byte for byte, and so are detectors that the
+    source holds in precisions which are not named. Every detector of the new bundle is compared with the
+    Keras models on the clips and gets a certificate, fp32 too, but for copied ones that the source certifies:
+    they keep theirs. Nothing is written where one does not pass.
 
     Args:
         source: a bundle that this package wrote; may be ``folder``.
@@ -82,9 +81,7 @@ def derive_bundle(
             frames = [clip.frames for clip in clips[::_CALIBRATION_STEP]]
             detectors[precision] = derived_detector(stored, precision, frames)
     others = {
-        name: {"fp32": bundle.read_graph(name)}
-        for name in bundle.manifest.graphs
-        if name not in (*CAPTURE_GRAPHS, "detector")
+        name: {"fp32": bundle.read_graph(name)} for name in bundle.manifest.graphs if name != "detector"
     }
 
     def gate(new: Bundle) -> list[dict[str, object]]:

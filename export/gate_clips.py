@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from flowtell import Bundle, DecodeError, InputError, iter_face_clips
+from flowtell._decode import VIDEO_SUFFIXES
 
 __all__ = ["GateClip", "clips_of_files"]
-
-VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,9 @@ def clips_of_files(
 def _videos(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+    found = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
+    )
     if not found:
         raise InputError(f"there is no video at '{path}'")
     return found

@@ -22,6 +22,10 @@ __all__ = ["main"]
 
 REPORT_NAME = "evaluation.json"
 DEFAULT_PART = "test"
+_NOT_KNOWN = (
+    "the model does not say which videos it was trained on: of these, where there are some among the judged, "
+    "its figures are too good"
+)
 
 
 def main(argv):
@@ -102,7 +106,7 @@ def _evaluate_detector(arguments, path):
     if arguments.calibrate and is_bundle:
         raise InputError("a bundle is not changed: calibrate the model folder and export it again")
     prepared = PreparedSet.open(arguments.data)
-    learned = None
+    learned = _NOT_KNOWN
     note = other_crops(prepared)
     if note:
         print(f"note: {note}", file=sys.stderr)
@@ -188,7 +192,9 @@ def _learned_from(arguments, prepared, positions, own):
     Raises:
         InputError: it would be calibrated on some.
     """
-    known = set(video_keys(prepared, positions)) & set(own.get(LEARNED_KEY, ()))
+    if LEARNED_KEY not in own:
+        return _NOT_KNOWN
+    known = set(video_keys(prepared, positions)) & set(own[LEARNED_KEY])
     if not known:
         return None
     if arguments.calibrate:

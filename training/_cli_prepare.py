@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from flowtell import InputError
 from flowtell.training._progress import ItemBar
 from flowtell.training.labels import label_folders, read_labels
 from flowtell.training.prepare import FACES, PrepareSettings, dropped_lines, prepare
@@ -16,6 +17,8 @@ def main(argv):
     arguments = _parser().parse_args(argv[1:])
     source = arguments.videos
     own = arguments.each_its_own_person
+    if own and not source.is_dir():
+        raise InputError("--each-its-own-person is of a folder: a CSV says who is in a video")
     videos = label_folders(source, own) if source.is_dir() else read_labels(source)
     settings = PrepareSettings(arguments.clips, arguments.workers, arguments.faces)
     with ItemBar(sys.stderr, arguments.out.name, len(videos)) as bar:

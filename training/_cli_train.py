@@ -10,6 +10,7 @@ from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation_plots import plot_curves, require_matplotlib
 from flowtell.training.flow_task import train_flow
 from flowtell.training.labels import read_labels
+from flowtell.training.models.model_folder import read_models
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.settings import PRESETS, read_settings
 from flowtell.training.splits import kfold_split, split_videos
@@ -103,18 +104,31 @@ def _train_judge(arguments, settings, bar):
         fold, count = arguments.fold
         how = {"by": "identity", "fold": fold, "folds": count}
         parts = kfold_split(prepared.videos, fold - 1, count, seed)
+    name = arguments.name or arguments.out.resolve().name
     result, _ = train_judge(
         settings,
         TrainingData(prepared, parts, how),
         arguments.out,
         arguments.flow,
-        name=arguments.name or arguments.out.resolve().name,
+        name=name,
         licence=arguments.licence or "not stated",
         imagenet=arguments.imagenet,
         cache=arguments.cache,
         progress=bar,
     )
+    _require_stated(arguments.out / MODEL_FOLDER_NAME, name=arguments.name, licence=arguments.licence)
     return result
+
+
+def _require_stated(folder, **asked):
+    """Refuse a name or a licence that a model folder which was finished before does not have."""
+    _, facts = read_models(folder)
+    for word, value in asked.items():
+        if value is not None and facts[word] != value:
+            raise InputError(
+                f"'{folder}' was finished before and states the {word} '{facts[word]}': change it in its "
+                "model.json, or train into a new folder"
+            )
 
 
 def _fold(text):

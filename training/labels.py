@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowtell import InputError
+from flowtell._decode import VIDEO_SUFFIXES
 
 __all__ = [
-    "VIDEO_SUFFIXES",
     "LabelledVideo",
     "identity_folds",
     "identity_groups",
     "label_folders",
     "read_labels",
 ]
-
-VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 # How three public data sets name the people in a file. Celeb-DF numbers each person's takes in four digits,
 # DFD says after two underscores what happens; whatever a re-encoding appended as one letter is passed over.
@@ -27,8 +25,9 @@ _NAME_LAYOUTS = (
     re.compile(r"(?P<a>id\d+)(_(?P<b>id\d+))?_\d{4}(_[a-z])?"),  # Celeb-DF: id26_0006, id26_id25_0006
     re.compile(r"(?P<a>\d{2})(_(?P<b>\d{2}))?__\w+"),  # DFD: 01__kitchen_pan, 01_02__kitchen_pan__XYZ
 )
-# FaceForensics++ names its compressions so, in folders and lists.
+# FaceForensics++ names its compressions so, in folders and lists. Other folders are called raw, too.
 _COMPRESSION = re.compile(r"(?<![A-Za-z0-9])(c0|c23|c40|raw)(?![A-Za-z0-9])")
+_COMPRESSION_IN_PATH = re.compile(r"(?<![A-Za-z0-9])(c0|c23|c40|raw(?=/videos(/|$)))(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,9 @@ def read_labels(path):
     """Read a CSV of labelled videos.
 
     Columns: `path` (relative to the CSV), `label` (`real`, `fake`), and maybe `method`, `compression` (else
-    it is looked for in a column `dataset` and in the path: c0, c23, c40, raw) and `identity`: names
-    separated by `;`. Without it they are read from file names laid out as in FaceForensics++, DFD, Celeb-DF.
+    it is looked for in a column `dataset`, c0, c23, c40 or raw, and in the path, there `raw/videos`) and
+    `identity`: names separated by `;`. Without it they are read from file names laid out as in
+    FaceForensics++, DFD, Celeb-DF.
 
     Returns:
         list of `LabelledVideo`, in the order of the file.
@@ -72,21 +72,23 @@ def read_labels(path):
     path = Path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            # a row may have several lines, and the one that it ends in is what an editor shows last
+            rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise InputError(f"the labels '{path}' cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"'{path}' is no CSV in UTF-8; save it as such") from error
-    if not rows or not {"path", "label"} <= rows[0].keys():
+    if not rows or not {"path", "label"} <= rows[0][1].keys():
         raise InputError(f"{path.name} needs a header with the columns path and label, and at least one row")
-    videos = [_video(path, number, row) for number, row in enumerate(rows, start=2)]
+    videos = [(line, _video(path, line, row)) for line, row in rows]
     seen = {}
-    for line, video in enumerate(videos, start=2):
+    for line, video in videos:
         file = video.path.resolve()
         if file in seen:
             raise InputError(f"{path.name}, line {line}: {video.path.name} stands in line {seen[file]}, too")
         seen[file] = line
-    return videos
+    return [video for _, video in videos]
 
 
 def label_folders(folder, each_its_own_person=False):
@@ -131,7 +133,7 @@ def label_folders(folder, each_its_own_person=False):
                 "say --each-its-own-person"
             )
         method = "/".join(below) or labels[0]
-        compression = _compression_in("/".join(between))
+        compression = _compression_in("", "/".join(between))
         videos.append(LabelledVideo(path, int(labels[0] == "fake"), frozenset(people), method, compression))
     return videos
 
@@ -173,7 +175,7 @@ def _video(csv_path, line, row):
     identities = people or _people_in_name(video.stem)
     if not identities:
         raise InputError(f"{where}: cannot tell who is in {video.name}; add a column identity")
-    compression = row.get("compression") or _compression_in(f"{row.get('dataset') or ''}/{row['path']}")
+    compression = row.get("compression") or _compression_in(row.get("dataset") or "", row["path"])
     label = int(row["label"] == "fake")
     return LabelledVideo(video, label, frozenset(identities), row.get("method") or row["label"], compression)
 
@@ -183,9 +185,11 @@ def _one_spelling(name):
     return unicodedata.normalize("NFC", name)
 
 
-def _compression_in(text):
-    found = _COMPRESSION.findall(text.replace("_", " "))
-    return found[0] if found else ""
+def _compression_in(dataset, path):
+    found = _COMPRESSION.search(dataset.replace("_", " ")) or _COMPRESSION_IN_PATH.search(
+        path.replace("_", " ")
+    )
+    return found[1] if found else ""
 
 
 def _people_in_name(stem):

@@ -77,6 +77,10 @@ def main(argv: list[str] | None = None) -> int:
         # whoever read the output has had enough
         drop_output(sys.stdout)
         return EXIT_NOT_JUDGED
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"'{error.filename}': {error.strerror}")
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from ._auto_provider import PROVIDER_VARIABLE
 from ._budget import MAX_CLIPS_LIMIT
@@ -27,6 +29,9 @@ __all__ = ["main"]
 def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
+    videos = arguments.video + ([] if arguments.files_from is None else names_from(arguments.files_from))
+    if not videos:
+        raise InputError("there is nothing to judge: name video files, or a list of them with --files-from")
     effort = effort_from_words(arguments)
     with _named("--timeout"):
         require_timeout(arguments.timeout)
@@ -38,14 +43,12 @@ def main(argv: list[str]) -> int:
         threads=arguments.threads,
         profile=None if arguments.profile is None else Profile.read(arguments.profile),
     )
-    width = max(len(printable(file)) for file in arguments.video)
+    width = max(len(printable(file)) for file in videos)
     if not arguments.json:
         print(f"{'file':{width}}  {'verdict':9}  fake_probability  faces  pairs judged")
     judged = True
-    with detector, ProgressBar(sys.stderr, arguments.video) as bar:
-        results = detector.detect_many(
-            arguments.video, effort=effort, timeout_s=arguments.timeout, progress=bar
-        )
+    with detector, ProgressBar(sys.stderr, videos) as bar:
+        results = detector.detect_many(videos, effort=effort, timeout_s=arguments.timeout, progress=bar)
         with closing(results):
             for result in results:
                 text = result.to_json() if arguments.json else result_line(result, width)
@@ -66,6 +69,23 @@ def result_line(result: Result, width: int) -> str:
     file, faces = printable(result.file), len(result.faces)
     line = f"{file:{width}}  {result.verdict:9}  {probability:>16}  {faces:5}  {pairs:>12}"
     return line if result.reason is None else f"{line}  {result.state}: {printable(result.reason)}"
+
+
+def names_from(path: str) -> list[str]:
+    """Return the file names that a list holds, one a line, or ended by NUL as `find -print0` writes them.
+
+    Args:
+        path: of the list; `-` is standard input.
+
+    Raises:
+        InputError: where it cannot be read.
+    """
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--files-from: '{path}' cannot be read: {error}") from None
+    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(name) for name in names if name]
 
 
 def effort_from_words(arguments: argparse.Namespace) -> Effort:
@@ -108,9 +128,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="flowtell detect",
         description="Judge video files by how the faces in them move.",
         epilog="Exit code: 0 every file was judged, or showed too little of a face to judge by "
-        "(thin_evidence); 1 some file could not be judged, 2 wrong usage.",
+        "(thin_evidence); 1 some file could not be judged, 2 wrong usage, 130 interrupted.",
     )
-    parser.add_argument("video", nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("video", nargs="*", metavar="VIDEO", help="video files")
+    parser.add_argument(
+        "--files-from",
+        metavar="LIST",
+        help="judge the files named in LIST, too: one a line, or each ended by NUL (find -print0); - is "
+        "standard input",
+    )
     parser.add_argument("--bundle", metavar="DIR", help="folder of a bundle (default: the packaged one)")
     parser.add_argument(
         "--provider",
@@ -136,8 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     effort.add_argument(
         "--budget",
         metavar="B",
-        help="4/min judges four face clips for each minute of video; 20s judges short runs of frames, spread "
-        "over the file, for 20 seconds, or as many as the bundle asks for at least",
+        help=f"4/min judges four face clips for each minute of video, {MAX_CLIPS_LIMIT} at most; 20s judges "
+        "short runs of frames, spread over the file, for 20 seconds, or as many as the bundle asks for at "
+        "least",
     )
     effort.add_argument(
         "--anytime",

@@ -171,7 +171,7 @@ class ClipMaker:
             if clip is None:
                 continue
             crop = self._cropper.cut(frame, clip.box)
-            if track.cuts.is_cut(clip.crops[-1].signature, crop.signature):
+            if track.cuts.is_cut(clip.crops[-1], crop):
                 return self.finish()
             grown.append((clip, crop))
         for clip, crop in grown:

@@ -18,12 +18,13 @@ from ._colour import RgbConverter, new_image
 from ._endings import missing_end
 from ._errors import DecodeError
 from ._frame import Frame, PlanarFrame, RgbFrame
-from ._planes import PartConverter, PlaneTaker
+from ._planar_parts import PartConverter
+from ._planes import PlaneTaker
 
 if TYPE_CHECKING:
     import av
 
-__all__ = ["VideoReader", "require_file"]
+__all__ = ["VIDEO_SUFFIXES", "VideoReader", "require_file"]
 
 MAX_SIDE_PX = 8192
 MAX_FRAME_PX = 8192 * 4320
@@ -34,6 +35,14 @@ _CONTAINERS = (
     "yuv4mpegpipe,ivf,mxf,dv,rm,nut,obu,mjpeg"
 )
 _READ = "MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg, ASF, GIF and a few more"
+# fmt: off
+VIDEO_SUFFIXES = (
+    ".3g2", ".3gp", ".asf", ".avi", ".dv", ".flv", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+)
+# fmt: on
+"""Endings, in lower case, by which the videos of a folder are told: those in use of the containers above."""
+
 _MAX_BROKEN_AT_START = 250
 """A recording of a broadcast begins inside a group of pictures: 10 s without a start, at 25 fps."""
 

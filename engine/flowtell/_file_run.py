@@ -64,6 +64,7 @@ class FileRun:
         self._deciding: set[int] | None = None
         self._stopped = "all"
         self._time_is_up = False
+        self._colours_failed: DecodeError | None = None
 
     def judge(self, manifest: Manifest) -> None:
         """Read the file and judge it.
@@ -86,6 +87,9 @@ class FileRun:
                     self._keep(judged_in_order(self._pool, clips, core, self._control))
                 else:
                     self._judge_sample(clips, core)
+        except DecodeError as error:
+            # of a clip that was to be judged
+            self._colours_failed = error
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"
@@ -94,7 +98,7 @@ class FileRun:
         """Return what came out of `judge`."""
         manifest, reader, clock = bundle.manifest, self._reader, self._clock
         faces = faces_from_clips(self._judged, manifest.pairs_per_clip, self._deciding)
-        failure = reader.failure
+        failure = reader.failure or self._colours_failed
         if self._time_is_up:
             failure = DecodeError("timed_out", "its time was up before it was judged")
         said = concluded(failure, reader.maker, faces, manifest)

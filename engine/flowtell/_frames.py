@@ -27,7 +27,8 @@ from ._errors import DecodeError, IsolationError
 from ._frame import Frame, PlanarFrame, RgbFrame
 from ._interpreters import DECODER_VARIABLE, IN_PROCESS, is_isolated
 from ._landlock import TCP_SINCE
-from ._planes import PartConverter, PlanarPicture, planes_in
+from ._planar_parts import PartConverter
+from ._planes import PlanarPicture, planes_in
 
 __all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 

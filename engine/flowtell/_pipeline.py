@@ -24,8 +24,9 @@ from ._sessions import GraphSession, open_session
 __all__ = ["ClipReader", "FaceGraphs", "Progress", "iter_face_clips", "open_face_graphs"]
 
 _MAX_WAITING_BYTES = 1 << 27
-"""What pixels that wait for the sample to be known may take beyond what its crops would: 128 MiB, as much as
-four clips and a fifth that grows take of a face of 580 px (T = 16, margin 1.3, S = 256)."""
+"""What boxes that wait for the sample to be known may take beyond what its crops would: 128 MiB, as much as
+four clips and a fifth that grows take of a face of 580 px in RGB and of 820 px in 4:2:0 (T = 16, margin 1.3,
+S = 256)."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,11 @@ class ClipReader:
                 yield from done
         except DecodeError as error:
             self.failure = error
-        done = self.maker.finish()
+        try:
+            done = self.maker.finish()
+        except DecodeError as error:
+            # colours of the last frames, which were not made before
+            self.failure, done = self.failure or error, []
         self._report(clips=self._latest.clips + len(done))
         yield from done
 

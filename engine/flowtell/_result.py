@@ -90,8 +90,9 @@ class Result:
         fake_probability: the highest of the faces that decide, 0 to 1; None where the verdict is `undecided`.
         pairs_judged: consecutive frame pairs that the detector saw, summed over faces.
         pairs_total: those on which a face was followed, judged or not.
-        stopped: `all` (every clip was judged), `budget` (as many as were asked for, or the time was up) or
-            `decided` (the rest would not have changed the verdict, as far as a test could tell).
+        stopped: `all` (every clip of what could be read was judged), `budget` (as many as were asked for, or
+            the time was up) or `decided` (the rest would not have changed the verdict, as far as a test could
+            tell).
         faces: those with a judged clip, in order of their track.
         bundle: which bundle judged.
         provider: what ran the detector, as its runtime names it.

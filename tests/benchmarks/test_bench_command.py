@@ -25,7 +25,7 @@ def ran(tiny_bundle, tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "result.json"
     done = bench(
         *(tiny_bundle, "--scenario", "single_stream", "--pairs", 4, "--provider", "cpu"),
-        *("--duration", 0.1, "--rounds", 3, "--price", 0.5, "--out", path),
+        *("--duration", 0.1, "--rounds", 3, "--out", path),
     )
     assert done.returncode in (0, 1), done.stderr
     return done, path, json.loads(path.read_text())
@@ -62,8 +62,16 @@ def test_a_report_is_complete(ran):
     assert "energy" not in report  # a CPU's is not measured
 
 
-def test_an_hour_of_video_has_its_price(ran):
-    done, _, report = ran
+def test_an_hour_of_video_has_its_price(tiny_bundle, tmp_path):
+    path = tmp_path / "offline.json"
+    words = (tiny_bundle, "--pairs", 4, "--provider", "cpu", "--price", 0.5, "--scenario")
+    short = ("--duration", 0.1, "--rounds", 3, "--out", path)
+    # the others leave cores idle, or are as fast as they were told to be
+    done = bench(*words, "server", *short)
+    assert (done.returncode, path.exists()) == (2, False)
+    assert "--price says nothing of server: it is of offline" in done.stderr
+    done = bench(*words, "offline", *short)
+    report = json.loads(path.read_text())
     seconds = 3600 * 30 / report["pairs_per_s"]
     assert report["cost"]["hour_of_video"] == pytest.approx(0.5 * seconds / 3600)
     assert f"costs {report['cost']['hour_of_video']:.3g}, every pair judged" in done.stdout

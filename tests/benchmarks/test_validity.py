@@ -204,3 +204,11 @@ def test_runs_of_a_server_say_what_must_be_given_to_both():
     with pytest.raises(IncomparableError, match="differ in their scenario and load") as refused:
         compare_reports(before, before | {"load": before["load"] | {"seed": 1}})
     assert "--rate" not in str(refused.value)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_no_logit_lies_on_the_other_side_of_a_threshold_at_the_end(threshold):
+    """0: all are fake; 1: none is. Bundles may have either."""
+    wanted, got = [np.float32([3.0, 3.0])], [np.float32([3.001, 3.001])]
+    found = compare_outputs(wanted, got, "fp32", threshold, "itself")
+    assert (found.verdict_flips, found.passed) == (0, True)

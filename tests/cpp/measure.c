@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     }
     printf("{\"open_ms\": %.1f, \"resident_mb\": %.1f, \"push_of_a_known_frame_us\": %.1f, "
            "\"copy_and_compare_us\": %.1f, \"next_without_a_clip_us\": %.3f}\n",
-           open_ms, (double)open_kb / 1024, median(pushes_us, ROUNDS), median(copies_us, ROUNDS),
+           open_ms, (double)open_kb * 1024 / 1e6, median(pushes_us, ROUNDS), median(copies_us, ROUNDS),
            median(empty_us, ROUNDS));
     flowtell_stream_close(stream);
     flowtell_detector_close(detector);

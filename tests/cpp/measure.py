@@ -34,7 +34,7 @@ stream = detector.stream()
 opened = time.perf_counter()
 with open("/proc/self/status") as status:
     kb = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-print(json.dumps({"open_ms": 1e3 * (opened - start), "resident_mb": kb / 1024}))
+print(json.dumps({"open_ms": 1e3 * (opened - start), "resident_mb": kb * 1024 / 1e6}))
 """
 
 

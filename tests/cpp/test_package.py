@@ -54,6 +54,26 @@ def test_from_an_install_prefix(
     build_and_run_consumers(package.parent, tmp_path, tiny_bundle, onnxruntime_library)
 
 
+def test_as_a_part_of_another_project_it_leaves_that_project_as_it_is(
+    onnxruntime_headers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.21)\n"
+        "project(host LANGUAGES C CXX)\n"
+        f"add_subdirectory({ROOT.as_posix()} flowtell)\n"
+        "add_library(mine mine.c)\n"
+        "get_target_property(kind mine TYPE)\n"
+        "get_target_property(theirs flowtell TYPE)\n"
+        "message(STATUS \"mine: ${kind}, theirs: ${theirs}, built as: '${CMAKE_BUILD_TYPE}'\")\n"
+    )
+    (tmp_path / "mine.c").touch()
+    configure = ["cmake", "-S", tmp_path, "-B", tmp_path / "made"]
+    headers = f"-DONNXRUNTIME_INCLUDE_DIR={onnxruntime_headers}"
+    assert "mine: STATIC_LIBRARY, theirs: STATIC_LIBRARY, built as: ''" in run(*configure, headers)
+    said = run(*configure, "-DBUILD_SHARED_LIBS=ON")
+    assert "mine: SHARED_LIBRARY, theirs: SHARED_LIBRARY" in said
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a wheel is made from, so that building one leaves nothing in the checkout."""

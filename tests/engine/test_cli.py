@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_judged_says_why(capsys, motion_bundle, tmp_path):
     [
         ([], "usage: flowtell COMMAND"),
         (["judge"], "there is no command 'judge'"),
-        (["detect"], "VIDEO"),
+        (["detect"], "name video files"),
         (["detect", NATURAL, "--bundle", "nowhere"], "there is no bundle at 'nowhere'"),
         (
             ["detect", NATURAL, "--bundle", "{bundle}", "--provider", "cuda"],

@@ -283,9 +283,9 @@ class CountedFrame(RgbFrame):
         super().__init__(image, time_s)
         self.copied = []
 
-    def _copied(self, left, top, right, bottom):
+    def _cut(self, left, top, right, bottom):
         self.copied.append((right - left, bottom - top))
-        return super()._copied(left, top, right, bottom)
+        return super()._cut(left, top, right, bottom)
 
 
 def test_a_frame_gives_each_box_once_and_a_row_where_there_is_none(maker, head):

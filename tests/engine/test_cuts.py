@@ -10,8 +10,30 @@ import pytest
 from flowtell._cuts import CutFinder
 
 
+class Box:
+    """A box of one frame, which counts how often it is signed and knows how far it can differ at most.
+
+    `spare` is what it says beyond how far it does; None for a box that does not know.
+    """
+
+    def __init__(self, signature, spare=None):
+        self.pixels = signature
+        self.spare = spare
+        self.signed = 0
+
+    @property
+    def signature(self):
+        self.signed += 1
+        return self.pixels
+
+    def most_difference(self, before):
+        if self.spare is None:
+            return None
+        return int(np.abs(before.pixels.astype(int) - self.pixels).sum()) + self.spare
+
+
 def level(value):
-    return np.full((8, 8, 3), value, np.uint8)
+    return Box(np.full((8, 8, 3), value, np.uint8))
 
 
 def run(values):
@@ -55,9 +77,9 @@ def test_differences_are_counted_without_overflow_in_both_directions():
     assert CutFinder().is_cut(before, after)
     assert CutFinder().is_cut(after, before)
     half = level(100)
-    half[:4] = 219
+    half.pixels[:4] = 219
     assert not CutFinder().is_cut(level(100), half)
-    half[:4] = 220
+    half.pixels[:4] = 220
     assert CutFinder().is_cut(level(100), half)
 
 
@@ -72,5 +94,48 @@ def test_an_inner_face_swapped_anew_in_every_frame_is_none(seed):
         frame = still.astype(int)
         frame[2:6, 2:6] += rng.integers(-30, 31)
         frame = np.clip(frame, 0, 255).astype(np.uint8)
-        assert not finder.is_cut(previous, frame)
+        assert not finder.is_cut(Box(previous), Box(frame))
         previous = frame
+
+
+def test_what_boxes_know_before_they_are_signed_changes_no_cut():
+    cuts = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        changes = rng.choice([1, 3, 8, 17, 25, 40, 70], 60, p=[0.4, 0.2, 0.15, 0.1, 0.05, 0.05, 0.05])
+        if rng.random() < 0.5:
+            changes = np.minimum(changes, 25)
+        signatures = [np.zeros((8, 8, 3), np.uint8)]
+        for change in changes:
+            moved = signatures[-1].astype(int) + int(change) * rng.choice([-1, 1])
+            signatures.append(np.clip(moved, 0, 255).astype(np.uint8))
+        spares = [None if rng.random() < 0.2 else int(rng.integers(0, 3000)) for _ in signatures]
+        wanted = found([Box(signature) for signature in signatures])
+        assert found([Box(*known) for known in zip(signatures, spares, strict=True)]) == wanted
+        cuts += sum(wanted)
+    assert cuts > 40
+
+
+def found(boxes):
+    finder = CutFinder()
+    return [finder.is_cut(before, after) for before, after in pairwise(boxes)]
+
+
+def test_boxes_are_signed_where_a_cut_is_not_ruled_out_and_no_earlier():
+    values = [100, 101, 100, 102, 100, 101, 100, 115, 100]
+    boxes = [Box(level(value).pixels, spare=300) for value in values]
+    finder = CutFinder()
+    assert not any(finder.is_cut(before, after) for before, after in pairwise(boxes[:7]))
+    assert [box.signed for box in boxes] == [0] * 9
+    # 15 levels are none, but 15 and the spare might be 16: once it is signed nothing before it has to be
+    assert not finder.is_cut(boxes[6], boxes[7])
+    assert [box.signed for box in boxes] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+    # after a jump that is known a like one is ruled out again
+    assert not finder.is_cut(boxes[7], boxes[8])
+    assert [box.signed for box in boxes] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+
+
+def test_a_cut_is_told_by_all_that_came_before_it():
+    boxes = [Box(level(value).pixels, spare=0) for value in (100, 101, 100, 102, 100, 116)]
+    assert found(boxes) == [False] * 4 + [True]
+    assert all(box.signed for box in boxes)

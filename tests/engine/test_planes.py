@@ -11,13 +11,13 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from media.seeds import face_frames
 
-from flowtell import DecodeError, _siting, iter_face_clips
+from flowtell import DecodeError, _siting
 from flowtell._colour import LAYOUTS, RgbConverter, new_image, plane_arrays
 from flowtell._decode import VideoReader
 from flowtell._frame import PlanarFrame, RgbFrame
 from flowtell._frames import open_frames
-from flowtell._interpreters import DECODER_VARIABLE, IN_PROCESS
-from flowtell._planes import MATRICES, PartConverter, PixelKind, PlanarPicture, PlaneTaker, plane_shapes
+from flowtell._planar_parts import PartConverter, part_of
+from flowtell._planes import MATRICES, PixelKind, PlanarPicture, PlaneTaker, plane_shapes
 from flowtell._siting import SITINGS, blank_picture, siting_of
 
 SOME_MATRICES = [Colorspace.ITU709, Colorspace.ITU601, Colorspace.BT2020, 2]  # 2: unspecified
@@ -38,6 +38,14 @@ def taken_apart(picture, siting, turns=0):
     return PlanarPicture(kind, plane_arrays(picture))
 
 
+def colours(converter, picture, *place):
+    """The colours of a part, which are those of a copy of it, too."""
+    part = part_of(picture, *place)
+    image = converter.colours(part)
+    assert np.array_equal(image, converter.colours(part.copy()))
+    return image
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("siting", SITINGS)
 def test_parts_are_the_pixels_of_the_whole(layout, siting):
@@ -49,11 +57,11 @@ def test_parts_are_the_pixels_of_the_whole(layout, siting):
         picture.colorspace, picture.color_range = matrix, reach
         whole = RgbConverter(new_image).convert(picture)
         planar = taken_apart(picture, siting)
-        assert np.array_equal(parts.part(planar, 0, 0, width, height), whole)
+        assert np.array_equal(colours(parts, planar, 0, 0, width, height), whole)
         for _ in range(4):
             left, right = sorted(rng.choice(width + 1, 2, replace=False))
             top, bottom = sorted(rng.choice(height + 1, 2, replace=False))
-            part = parts.part(planar, left, top, right, bottom)
+            part = colours(parts, planar, left, top, right, bottom)
             assert part.flags.c_contiguous
             assert np.array_equal(part, whole[top:bottom, left:right]), (
                 width,
@@ -74,7 +82,7 @@ def test_parts_of_turned_pictures_are_upright(layout, siting, turns):
     assert planar.shape == upright.shape[:2]
     parts = PartConverter()
     for left, top, right, bottom in [(0, 0, *upright.shape[1::-1]), (3, 5, 20, 28), (30, 1, 34, 33)]:
-        part = parts.part(planar, left, top, right, bottom)
+        part = colours(parts, planar, left, top, right, bottom)
         assert part.flags.c_contiguous
         assert np.array_equal(part, upright[top:bottom, left:right])
 
@@ -88,7 +96,7 @@ def test_the_siting_that_is_found_gives_the_same_colours(layout, siting, height)
     found = siting_of(picture)
     assert all(np.array_equal(plane, was) for plane, was in zip(plane_arrays(picture), before, strict=True))
     planar = taken_apart(picture, found)
-    part = PartConverter().part(planar, 0, 0, 48, height)
+    part = colours(PartConverter(), planar, 0, 0, 48, height)
     assert np.array_equal(part, RgbConverter(new_image).convert(picture))
 
 
@@ -140,7 +148,7 @@ def test_matrices_are_those_that_ffmpeg_converts_by():
         except av.error.FFmpegError:
             assert matrix not in MATRICES
             with pytest.raises(DecodeError, match="have no colours") as caught:
-                PartConverter().part(taken_apart(picture, "left"), 0, 0, 8, 8)
+                PartConverter().colours(part_of(taken_apart(picture, "left"), 0, 0, 8, 8))
             assert caught.value.state == "undecodable"
         else:
             assert matrix in MATRICES
@@ -150,13 +158,13 @@ def test_what_converts_is_kept_for_two_frames_area_and_one_kind_of_picture():
     parts = PartConverter()
     large, small = (taken_apart(noise("yuv420p", *size, "left"), "left") for size in ((600, 400), (60, 40)))
     for right in range(50, 600, 10):
-        parts.part(large, 0, 0, right, 400)
+        colours(parts, large, 0, 0, right, 400)
         assert sum(height * width for height, width in parts._tools) <= 2 * 600 * 400
-    parts.part(large, 0, 0, 600, 400)
+    colours(parts, large, 0, 0, 600, 400)
     assert (400, 600) in parts._tools
     for right in range(2, 60, 2):
         for bottom in range(2, 40, 2):
-            parts.part(small, 0, 0, right, bottom)
+            colours(parts, small, 0, 0, right, bottom)
     assert len(parts._tools) <= 32
     assert max(parts._tools) <= (40, 60)
 
@@ -173,10 +181,10 @@ def test_frames_of_a_large_video_are_the_pixels_of_converting_each(large_video):
         for frame, picture in zip(frames, container.decode(video=0), strict=True):
             assert isinstance(frame, PlanarFrame)
             whole = RgbConverter(new_image).convert(picture)
-            assert np.array_equal(frame.part(101, 50, 333, 283), whole[50:283, 101:333])
+            assert np.array_equal(frame.part(101, 50, 333, 283).image, whole[50:283, 101:333])
             assert np.array_equal(frame.image, whole)
             assert frame.image is frame.image
-            assert np.array_equal(frame.part(101, 50, 333, 283), whole[50:283, 101:333])
+            assert np.array_equal(frame.part(101, 50, 333, 283).image, whole[50:283, 101:333])
 
 
 def test_frames_that_change_size_and_layout_are_the_pixels_of_converting_each(write_video):
@@ -220,7 +228,7 @@ def test_a_part_that_was_looked_at_is_kept_beside_others():
     first = frame.part(4, 6, 20, 30)
     assert frame.part(4, 6, 20, 30) is first
     other = frame.part(4, 6, 20, 28)
-    assert np.array_equal(other, first[:22])
+    assert np.array_equal(other.image, first.image[:22])
     assert frame.part(4, 6, 20, 30) is first
     assert frame.part(4, 6, 20, 28) is other
 
@@ -237,17 +245,6 @@ def test_frames_differ_wherever_they_were_looked_at(looked_at):
     assert not before.shows_the_same(RgbFrame(changed, 0.0), looked_at)
 
 
-def test_clips_do_not_depend_on_who_makes_the_colours(large_video, tiny_bundle, monkeypatch):
-    clips = list(iter_face_clips(large_video, tiny_bundle))
-    assert len(clips) > 3
-    monkeypatch.setenv(DECODER_VARIABLE, IN_PROCESS)
-    monkeypatch.setattr(PlaneTaker, "take", lambda self, picture: None)
-    again = list(iter_face_clips(large_video, tiny_bundle))
-    for clip, other in zip(clips, again, strict=True):
-        assert (clip.track, clip.box, clip.times_s) == (other.track, other.box, other.times_s)
-        assert np.array_equal(clip.frames, other.frames)
-
-
 def planar_frame(picture):
     return PlanarFrame(taken_apart(picture, "left"), 0.0, PartConverter())
 
@@ -257,7 +254,7 @@ def test_frames_are_the_same_by_their_pixels():
     frame = planar_frame(picture)
     again = planar_frame(noise("yuv420p", 48, 32, "left"))
     assert frame.shows_the_same(again)
-    assert frame._whole is None
+    assert frame._whole.made_image is None
     assert frame.shows_the_same(RgbFrame(frame.image, 0.0))
     corner = frame.image.copy()
     corner[0, 0, 0] ^= 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,8 +17,9 @@ from onnx import numpy_helper
 from tolerances import TOLERANCES
 
 import flowtell
-from flowtell import Bundle, samples
+from flowtell import Bundle, InputError, samples
 from flowtell.__main__ import main
+from flowtell.export._bundle_folder import require_replaceable
 from flowtell.export.bundle import facts_from_bundle, keras_from_bundle, write_bundle
 from flowtell.export.derivation import derive_bundle
 from flowtell.export.gate import GateRefusedError, judge_precision
@@ -196,6 +199,24 @@ def test_a_certificate_needs_no_metadata_of_a_distribution(tiny_bundle, right, c
 
 def test_the_stored_copy_stays_byte_for_byte(derived, tiny_bundle):
     assert (derived / "detector.onnx").read_bytes() == (tiny_bundle / "detector.onnx").read_bytes()
+
+
+def test_graphs_up_to_the_crop_stay_those_of_the_source(copy):
+    model = onnx.load(copy / "faces.onnx")
+    model.doc_string = "of another version"
+    data = model.SerializeToString()
+    (copy / "faces.onnx").write_bytes(data)
+    stated = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    rewrite(copy, lambda manifest: manifest["graphs"]["faces"]["fp32"].update(stated))
+    derive_bundle(copy, copy, [], [samples.natural_path()], 1, 1, limits=TINY_LIMITS)
+    assert (copy / "faces.onnx").read_bytes() == data
+    Bundle.open(copy).verify()
+
+
+def test_the_folder_that_one_stands_in_is_not_replaced(copy, monkeypatch):
+    monkeypatch.chdir(copy)
+    with pytest.raises(InputError, match="is the working folder"):
+        require_replaceable(Path())
 
 
 def test_a_precision_is_added_to_those_that_are_there(copy):

@@ -82,7 +82,7 @@ def judge(corpus: Iterable[Hostile]) -> dict[str, object]:
         "states_by_family": {family: dict(counts) for family, counts in states.items()},
         "broke_down": sorted(reasons),
         "slowest": {"file": slowest, "seconds": round(slowest_s, 1), "limit_s": LIMIT_S},
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
         "threads_left": threading.active_count(),
         "wrong": wrong,
         "libraries": {"python": platform.python_version(), "av": av.__version__},

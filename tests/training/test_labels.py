@@ -202,10 +202,30 @@ def test_each_file_may_be_its_own_person(tmp_path):
         ("183.mp4,real,FaceForensics++ c23", "path,label,dataset", "c23"),
         ("c40/183.mp4,real,raw", "path,label,compression", "raw"),
         ("abc23x/183.mp4,real,", "path,label,method", ""),
+        ("raw/videos/183.mp4,real,", "path,label,method", "raw"),
+        ("my_raw/clips/183.mp4,real,", "path,label,method", ""),
+        ("183.mp4,real,FaceForensics++ raw", "path,label,dataset", "raw"),
     ],
 )
 def test_compression_is_stated_or_found(row, header, compression, tmp_path):
     assert read_labels(write(tmp_path, row, header=header))[0].compression == compression
+
+
+def test_videos_of_a_folder_are_told_by_every_ending_in_use(tmp_path):
+    names = ["183.MP4", "184.m4v", "185.mpg", "186.ts", "187.wmv"]
+    (tmp_path / "real").mkdir()
+    for name in [*names, "188.txt", "189.json"]:
+        (tmp_path / "real" / name).touch()
+    assert [video.path.name for video in label_folders(tmp_path)] == names
+
+
+def test_lines_are_those_of_the_file(tmp_path):
+    """A field in quotes may go over several."""
+    path = tmp_path / "labels.csv"
+    (tmp_path / "183.mp4").touch()
+    path.write_text('path,label,method\n\n183.mp4,real,"one\ntwo"\nnone.mp4,real,x\n')
+    with pytest.raises(InputError, match=r"line 5: there is no file none\.mp4"):
+        read_labels(path)
 
 
 def test_a_video_listed_twice_is_named(tmp_path):

@@ -201,3 +201,36 @@ def test_a_full_disk_under_the_features_is_said_to_be_one(command, tmp_path):
     assert "make room and run the same command again to go on" in done.stderr
     assert "VGG16" not in done.stderr
     assert not list(tmp_path.glob("run/features/*.npy"))
+
+
+def test_a_finished_run_is_not_renamed_without_a_word(command, tmp_path, capsys):
+    assert main([*command, "--licence", "research only"]) == 0
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--licence", "anything"]) == 2
+    model = tmp_path / "run" / "model"
+    said = (
+        f"'{model}' was finished before and states the licence 'research only': change it in its model.json"
+    )
+    assert said in capsys.readouterr().err
+    assert json.loads((model / "model.json").read_text())["facts"]["licence"] == "research only"
+
+
+def test_a_model_that_does_not_say_what_it_learned_from_is_said_not_to(command, made_set, tmp_path, capsys):
+    assert main(command) == 0
+    model = tmp_path / "run" / "model"
+    described = json.loads((model / "model.json").read_text())
+    del described["facts"][SPLIT_KEY]
+    write_json(model / "model.json", described)
+    data = ["--data", str(made_set.prepared.folder), "--out", str(tmp_path / "q"), "--no-plots"]
+    capsys.readouterr()
+    assert main(["evaluate", str(model), *data]) == 0
+    said = "the model does not say which videos it was trained on"
+    assert said in capsys.readouterr().out
+    assert json.loads((tmp_path / "q" / "evaluation.json").read_text())["learned_from"].startswith(said)
+
+
+def test_who_is_in_a_video_is_said_by_a_csv(tmp_path, capsys):
+    words = ["prepare", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "set"), "--each-its-own-person"]
+    assert main(words) == 2
+    assert "--each-its-own-person is of a folder" in capsys.readouterr().err

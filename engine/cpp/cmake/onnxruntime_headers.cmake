@@ -1,7 +1,11 @@
 # Finds onnxruntime_c_api.h, the only thing of ONNX Runtime that building libflowtell needs, and sets
 # ONNXRUNTIME_INCLUDE_DIR to its folder. The library itself is loaded at run time.
 if(ONNXRUNTIME_INCLUDE_DIR AND NOT EXISTS ${ONNXRUNTIME_INCLUDE_DIR})
-  message(FATAL_ERROR "ONNXRUNTIME_INCLUDE_DIR is '${ONNXRUNTIME_INCLUDE_DIR}', and there is no such folder")
+  message(
+    FATAL_ERROR
+      "ONNXRUNTIME_INCLUDE_DIR is '${ONNXRUNTIME_INCLUDE_DIR}', and there is no such folder: "
+      "'scripts/fetch_onnxruntime_headers.sh ${ONNXRUNTIME_INCLUDE_DIR}' fetches the header there (it needs npm)"
+  )
 endif()
 if(NOT ONNXRUNTIME_INCLUDE_DIR)
   find_package(onnxruntime CONFIG QUIET)

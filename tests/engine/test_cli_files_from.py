@@ -1,0 +1,62 @@
+"""`flowtell detect --files-from`: the names of a list, whatever they consist of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from flowtell import samples
+from flowtell.__main__ import main
+from flowtell._cli_detect import names_from
+
+NATURAL = samples.natural_path()
+
+
+def judged(*words, names=b""):
+    command = [sys.executable, "-m", "flowtell", "detect", "--json", "--clips", "1", *map(str, words)]
+    done = subprocess.run(command, input=names, capture_output=True, check=False)
+    files = [json.loads(line)["file"] for line in done.stdout.splitlines()]
+    return done.returncode, files, done.stderr.decode()
+
+
+def test_files_are_judged_that_find_names(tiny_bundle, tmp_path):
+    odd = tmp_path / "two\nlines \udcff.mp4"
+    shutil.copy(NATURAL, odd)
+    found = subprocess.run(["find", tmp_path, "-name", "*.mp4", "-print0"], capture_output=True, check=True)
+    words = (NATURAL, "--files-from", "-", "--bundle", tiny_bundle)
+    assert judged(*words, names=found.stdout) == (0, [str(NATURAL), str(odd)], "")
+
+
+def test_a_list_has_a_name_a_line(tmp_path):
+    names = tmp_path / "names"
+    names.write_bytes(b"a b.mp4\n\nc.mp4\r\nd\xff.mp4")
+    assert names_from(str(names)) == ["a b.mp4", "c.mp4", os.fsdecode(b"d\xff.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "there is nothing to judge: name video files, or a list of them with --files-from"),
+        (["--files-from", "nowhere"], "--files-from: 'nowhere' cannot be read: "),
+        (["--files-from", os.devnull], "there is nothing to judge"),
+    ],
+)
+def test_without_names_there_is_a_sentence(words, says, capsys):
+    assert main(["detect", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"flowtell: {says}")
+
+
+def test_what_may_not_be_looked_at_is_a_sentence(monkeypatch, capsys):
+    """As of `flowtell prepare` on a folder of somebody else's."""
+
+    def refused(*_):
+        raise PermissionError(13, "Permission denied", "/of/another")
+
+    monkeypatch.setattr("flowtell._cli_detect.main", refused)
+    assert main(["detect", "a.mp4"]) == 2
+    assert capsys.readouterr().err == "flowtell: '/of/another': Permission denied\n"
