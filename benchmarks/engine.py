@@ -2,16 +2,20 @@
 
     python -m flowtell.benchmarks.engine VIDEO... --out result.json [--whole N] [--anytime N] [--picture P]
 
-Every contender judges a file before the next file begins, in an order that turns from file to file, so that
-a machine that slows down for a while slows all of them. Before a file is timed, the reference judges the
-engine's own crops, and the run ends where their probabilities differ. Figures are kept file by file in the
-result, and a run that is begun again goes on where it stopped.
+Videos are judged by rows of six: every contender judges a row before the next one does, in an order that
+turns from row to row, so that a machine that slows down for a while slows all of them. The engine reads the
+next file of a row while the last clips of one are judged, as `flowtell detect FILE...` does; the original
+takes file by file, and of files on which it finds no face neither its time nor its pairs count. Before a row
+is timed, the reference judges crops of the engine's own of each file, and the run ends where their
+probabilities differ. Figures are kept row by row in the result, and a run that is begun again goes on where
+it stopped.
 
-For each contender: pairs a second and files a second, median and quartiles over the files; how many times
-the original's pairs a second, file by file; and verdicts that are not those of the engine in float32. For the
+For each contender: pairs a second and files a second, median and quartiles over the rows; how many times
+the original's pairs a second, row by row; and verdicts that are not those of the engine in float32. For the
 engine: the share of each stage, and the detector's rate beside the best float32 matrix product of the same
-run. With --bundle a derived bundle, its other precisions run too, on OpenVINO; the last of them is the one
-whose anytime mode is measured.
+run. Of the first files (`--whole`, `--anytime`) every pair is judged besides, by every contender or the last,
+file by file; of the former the engine judges 4 clips by themselves, too. With --bundle a derived bundle, its
+other precisions run too, on OpenVINO; the last of them is the one whose anytime mode is measured.
 """
 
 from __future__ import annotations
@@ -27,22 +31,19 @@ import numpy as np
 
 import flowtell
 from flowtell._cli_quiet import hush_tensorflow
-from flowtell.benchmarks._arguments import new_file
+from flowtell.benchmarks._arguments import new_file, positive
 from flowtell.benchmarks.calibration import best_gemm
+from flowtell.benchmarks.engine_summary import CLIPS, ORIGINAL, OURS, summary
 from flowtell.benchmarks.graph_cost import graph_cost
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.pages import stages_picture
-from flowtell.benchmarks.statistics import quantile
 from flowtell.training.run_folder import whole_file, write_json
 
-__all__ = ["main", "summary"]
+__all__ = ["main"]
 
 SAME_PROBABILITY = 1e-3
 """Of a pair: flow that differs in its sixth digit passes through the hues of the colour wheel, which jump."""
 
-OURS = "flowtell, cpu"
-ORIGINAL = "original demo in Keras"
-CLIPS = 4
 ERROR_RATE = 0.05
 
 
@@ -58,33 +59,29 @@ def main(argv=None):
 
 
 def _run(args):
-    videos = args.video[: args.files]
-    report = _opened(args.out, args.bundle)
+    report = _opened(args.out, args.bundle, args.row)
     contenders, models = _contenders(args)
     report["gflop_per_pair"] = _gflop_per_pair(contenders[OURS].bundle)
     report["threads"] = contenders[OURS].threads
-    pairs = CLIPS * contenders[OURS].bundle.manifest.pairs_per_clip
-    # what they share of their paths says nothing and may be private
-    shared = os.path.commonpath([video.resolve().parent for video in args.video])
-    for index, video in enumerate(videos):
-        name = video.resolve().relative_to(shared).as_posix()
-        entry = report["files"].setdefault(name, {})
-        if entry.get("done") == _wanted(args, index, contenders):
+    for number, row in enumerate(_rows(args)):
+        first = number * args.row
+        wanted = _wanted(args, first, len(row), contenders)
+        entry = _entry_of(report, list(row), wanted)
+        if "done" in entry:
             continue
-        print(f"{index + 1}/{len(videos)} {name}", file=sys.stderr)
-        difference = _difference(video, contenders[OURS], models)
-        entry["largest_difference_of_probability"] = difference
-        if difference is not None and difference > SAME_PROBABILITY:
-            print(f"{name}: probabilities differ by {difference:.1e}; nothing was timed", file=sys.stderr)
-            return 1
+        print(f"{first + 1} to {first + len(row)} of {len(args.video[: args.files])}", file=sys.stderr)
+        found = {name: _difference(video, contenders[OURS], models) for name, video in row.items()}
+        compared = {name: value for name, value in found.items() if value is not None}
+        entry["largest_difference_of_probability"] = max(compared.values(), default=None)
+        for name, difference in compared.items():
+            if difference > SAME_PROBABILITY:
+                print(f"{name}: probabilities differ by {difference:.1e}; it is not timed", file=sys.stderr)
+                return 1
         names = list(contenders)
         for turn in range(len(names)):
-            contender = names[(turn + index) % len(names)]
-            anytime = contender == names[-1] and index < args.anytime
-            whole = anytime or index < args.whole
-            entry[contender] = _timed(contenders[contender], video, pairs, whole, anytime)
+            _measure(entry, row, contenders, names[(turn + number) % len(names)], first, args)
         entry["gemm_gflops"], _ = best_gemm()
-        entry["done"] = _wanted(args, index, contenders)
+        entry["done"] = wanted
         write_json(args.out, report)
     report["summary"] = summary(report)
     write_json(args.out, report)
@@ -93,6 +90,29 @@ def _run(args):
         with whole_file(args.picture) as scratch:
             scratch.write_bytes(stages_picture(report["summary"]))
     return 0
+
+
+def _rows(args):
+    """Yield the videos of each row by their names."""
+    videos = args.video[: args.files]
+    # what they share of their paths says nothing and may be private
+    shared = os.path.commonpath([video.resolve().parent for video in args.video])
+    for first in range(0, len(videos), args.row):
+        row = videos[first : first + args.row]
+        yield {video.resolve().relative_to(shared).as_posix(): video for video in row}
+
+
+def _entry_of(report, files, wanted):
+    """Return what was measured of a row, if it is what is wanted now, or where it is to be written.
+
+    What stands in its way, a row of other files or of other measurements, goes.
+    """
+    for entry in report["rows"]:
+        if (entry["files"], entry.get("done")) == (files, wanted):
+            return entry
+    report["rows"] = [entry for entry in report["rows"] if not set(files) & set(entry["files"])]
+    report["rows"].append({"files": files, "sampled": {}, "alone": {}, "whole": {}, "anytime": {}})
+    return report["rows"][-1]
 
 
 def _arguments(argv):
@@ -106,6 +126,13 @@ def _arguments(argv):
         "--out", type=new_file, required=True, help="the result; a run goes on where it stopped"
     )
     parser.add_argument("--files", type=int, metavar="N", help="only the first N videos")
+    parser.add_argument(
+        "--row",
+        type=positive(int),
+        default=6,
+        metavar="N",
+        help="videos that a contender judges in a row (default: 6)",
+    )
     parser.add_argument(
         "--whole", type=int, default=0, metavar="N", help="besides, judge every pair of the first N"
     )
@@ -121,11 +148,11 @@ def _arguments(argv):
     return parser.parse_args(argv)
 
 
-def _opened(path, bundle):
+def _opened(path, bundle, row):
     """Return the report at `path`, or a new one where there is none.
 
     Raises:
-        InputError: the file holds anything else than a run of this bundle on this machine.
+        InputError: the file holds anything else than a run of this bundle on this machine, in such rows.
     """
     sha256 = flowtell.Bundle.open(bundle).sha256
     fresh = {
@@ -134,20 +161,22 @@ def _opened(path, bundle):
         "bundle_sha256": sha256,
         "clips_per_file": CLIPS,
         "error_rate": ERROR_RATE,
-        "files": {},
+        "row": row,
+        "rows": [],
     }
     if not path.is_file():
         return fresh
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        alike = [kept[name] == fresh[name] for name in ("kind", "bundle_sha256", "machine")]
+        alike = [kept[name] == fresh[name] for name in ("kind", "bundle_sha256", "machine", "row")]
+        kept["rows"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise flowtell.InputError(
             f"'{path}' holds no run of this benchmark ({error}): name a new file with --out"
         ) from error
     if not all(alike):
         raise flowtell.InputError(
-            f"'{path}' holds a run of another bundle or machine: name a new file with --out"
+            f"'{path}' holds a run of another bundle, machine or --row: name a new file with --out"
         )
     return kept
 
@@ -170,7 +199,7 @@ def _contenders(args):
 
 
 def _difference(video, detector, models):
-    """Return how far the probabilities of both lie apart on the engine's crops; None where there is none."""
+    """Return how far the probabilities of both lie apart on a clip of the engine's; None without a clip."""
     from flowtell.training.reference import judge_crops
 
     clips = [clip.frames for clip in flowtell.iter_face_clips(video, detector.bundle, max_clips=1)]
@@ -181,17 +210,45 @@ def _difference(video, detector, models):
     return float(np.abs(got - wanted).max())
 
 
-def _timed(contender, video, pairs, whole, anytime):
-    """Return the figures of one contender for one file of which it judges so many pairs, and then all."""
+def _sampled(contender, videos, pairs):
+    """Return the figures of one contender for 4 clips, or so many pairs, of each video of a row."""
     if not isinstance(contender, flowtell.Detector):
-        figures = _as_original(contender, video, pairs)
-        return figures | ({"whole": _as_original(contender, video, None)} if whole else {})
-    figures = _detect(contender, video, flowtell.Effort(max_clips=CLIPS))
-    if whole:
-        figures["whole"] = _detect(contender, video, flowtell.Effort())
-    if anytime:
-        figures["anytime"] = _detect(contender, video, flowtell.Effort(error_rate=ERROR_RATE))
-    return figures
+        judged = [_as_original(contender, video, pairs) for video in videos]
+        return _together([figures for figures in judged if figures["pairs"]] or judged)
+    begun_s = time.perf_counter()
+    results = list(contender.detect_many(videos, max_clips=CLIPS))
+    return _together([_figures(result, 0.0) for result in results]) | {"s": time.perf_counter() - begun_s}
+
+
+def _together(judged):
+    """Return the figures of files that were judged one after the other."""
+    stages = {name: sum(figures["stages_ms"][name] for figures in judged) for name in judged[0]["stages_ms"]}
+    sums = {name: sum(figures[name] for figures in judged) for name in ("files", "pairs", "s")}
+    verdicts = [verdict for figures in judged for verdict in figures.get("verdicts", [])]
+    return {**sums, "stages_ms": stages, **({"verdicts": verdicts} if verdicts else {})}
+
+
+def _measure(entry, row, contenders, contender, first, args):
+    """Have one contender judge a row, and then what is wanted of each of its files."""
+    model = contenders[contender]
+    pairs = CLIPS * contenders[OURS].bundle.manifest.pairs_per_clip
+    entry["sampled"][contender] = _sampled(model, list(row.values()), pairs)
+    is_last = (
+        contender == [name for name, each in contenders.items() if isinstance(each, flowtell.Detector)][-1]
+    )
+    for index, (name, video) in enumerate(row.items(), first):
+        alone, whole, anytime = (entry[kind].setdefault(name, {}) for kind in ("alone", "whole", "anytime"))
+        is_whole, is_anytime = index < args.whole, is_last and index < args.anytime
+        if not isinstance(model, flowtell.Detector):
+            if is_whole:
+                whole[contender] = _as_original(model, video, None)
+            continue
+        if is_whole:
+            alone[contender] = _detect(model, video, flowtell.Effort(max_clips=CLIPS))
+        if is_whole or is_anytime:
+            whole[contender] = _detect(model, video, flowtell.Effort())
+        if is_anytime:
+            anytime[contender] = _detect(model, video, flowtell.Effort(error_rate=ERROR_RATE))
 
 
 def _as_original(models, video, pairs):
@@ -200,20 +257,29 @@ def _as_original(models, video, pairs):
     begun_s = time.perf_counter()
     verdict = judge_video(video, models, pairs=pairs)
     spent_s = time.perf_counter() - begun_s
-    return {"pairs": len(verdict.pair_probabilities), "s": spent_s, "stages_ms": verdict.timing_ms}
+    return {
+        "files": 1,
+        "pairs": len(verdict.pair_probabilities),
+        "s": spent_s,
+        "stages_ms": verdict.timing_ms,
+    }
 
 
 def _detect(detector, video, effort):
     begun_s = time.perf_counter()
     result = detector.detect(video, effort=effort)
-    spent_s = time.perf_counter() - begun_s
+    return _figures(result, time.perf_counter() - begun_s)
+
+
+def _figures(result, spent_s):
     stages = {name: value for name, value in vars(result.timing_ms).items() if name != "total"}
     return {
+        "files": 1,
         "pairs": result.pairs_judged,
         "of": result.pairs_total,
         "s": spent_s,
         "stages_ms": stages,
-        "verdict": result.verdict,
+        "verdicts": [result.verdict],
         "fake_probability": result.fake_probability,
         "stopped": result.stopped,
         "precision": result.precision,
@@ -226,91 +292,9 @@ def _gflop_per_pair(bundle):
     return graph_cost(bundle.read_graph("detector"), {"clips": clip}).gflop / pairs
 
 
-def _wanted(args, index, contenders):
-    return [*sorted(contenders), index < args.whole, index < args.anytime]
-
-
-def summary(report):
-    """Return the figures of a report over its files: rates, shares, and what anytime saved and changed.
-
-    Of each contender's 4 clips a file, and under `whole` of every pair of the files that all judged whole.
-    """
-    done = [entry for entry in report["files"].values() if "done" in entry]
-    names = sorted({name for entry in done for name in entry if isinstance(entry[name], dict)})
-    ceiling = max((entry["gemm_gflops"] for entry in done), default=0.0)
-    out = {"files": len(done), "best_gemm_gflops": ceiling}
-    sampled = [{name: entry[name] for name in names if name in entry} for entry in done]
-    wholes = [{name: e[name]["whole"] for name in e if "whole" in e[name]} for e in sampled]
-    wholes = [entry for entry in wholes if len(entry) == len(names)]
-    for name in names:
-        figures = _contender(name, sampled, report, ceiling)
-        if figures is None:
-            continue
-        out[name] = figures
-        if wholes:
-            out[name]["whole"] = _contender(name, wholes, report, ceiling)
-        looked = [entry for entry in sampled if "anytime" in entry.get(name, {})]
-        if looked:
-            out[name]["anytime"] = _anytime(name, looked)
-    return out
-
-
-def _contender(name, entries, report, ceiling):
-    """Return the figures of one contender over files, each name -> its figures; None where it judged none."""
-    judged = [entry for entry in entries if entry.get(name, {}).get("pairs")]
-    ran = [entry[name] for entry in judged]
-    if not ran:
-        return None
-    total = {stage: sum(f["stages_ms"][stage] for f in ran) for stage in ran[0]["stages_ms"]}
-    out = {
-        "files": len(ran),
-        "pairs_per_s": _spread([_rate(figures) for figures in ran]),
-        "files_per_s": _spread([1 / figures["s"] for figures in ran]),
-        "stage_share": {stage: value / sum(total.values()) for stage, value in total.items()},
-    }
-    beside = [entry for entry in judged if entry.get(ORIGINAL, {}).get("pairs")]
-    if beside:
-        times = [_rate(entry[name]) / _rate(entry[ORIGINAL]) for entry in beside]
-        out["times_the_original"] = _spread(times)
-    if "verdict" in ran[0]:
-        out["other_verdicts"] = sum(entry[name]["verdict"] != entry[OURS]["verdict"] for entry in judged)
-    if "detector" in total:
-        wall_ms = 1e3 * sum(figures["s"] for figures in ran)
-        busy_ms = total["detector"] / report["threads"]
-        rate = report["gflop_per_pair"] * sum(figures["pairs"] for figures in ran) / (busy_ms / 1e3)
-        out["detector_share_of_wall"] = busy_ms / wall_ms
-        out["detector_gflops"] = rate
-        out["detector_share_of_gemm"] = rate / ceiling
-    return out
-
-
-def _rate(figures):
-    return figures["pairs"] / figures["s"]
-
-
-def _anytime(name, entries):
-    """Return what anytime judging saves and changes beside judging everything, by itself or the original."""
-    looked = [entry[name] for entry in entries]
-    faster = [figures["whole"]["s"] / figures["anytime"]["s"] for figures in looked]
-    beside = [entry for entry in entries if "whole" in entry.get(ORIGINAL, {})]
-    original = [entry[ORIGINAL]["whole"]["s"] / entry[name]["anytime"]["s"] for entry in beside]
-    flips = {"to fake": 0, "to original": 0}
-    for figures in looked:
-        if figures["whole"]["verdict"] != figures["anytime"]["verdict"]:
-            flips[f"to {figures['anytime']['verdict']}"] += 1
-    return {
-        "files": len(looked),
-        "flips": flips,
-        "times_faster": _spread(faster),
-        "times_faster_in_all": sum(f["whole"]["s"] for f in looked) / sum(f["anytime"]["s"] for f in looked),
-        "pairs_share": sum(f["anytime"]["pairs"] for f in looked) / sum(f["whole"]["pairs"] for f in looked),
-        **({"times_the_original": _spread(original)} if original else {}),
-    }
-
-
-def _spread(values):
-    low, middle, high = (quantile(values, share) for share in (0.25, 0.5, 0.75))
-    return {"median": round(middle, 3), "quartiles": [round(low, 3), round(high, 3)]}
+def _wanted(args, first, length, contenders):
+    """Return what makes a row complete: who judged it, and of how many files every pair and anytime."""
+    return [*sorted(contenders), *(min(max(n - first, 0), length) for n in (args.whole, args.anytime))]
 
 
 if __name__ == "__main__":

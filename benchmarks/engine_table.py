@@ -2,14 +2,14 @@
 
     python -m flowtell.benchmarks.engine_table benchmarks/results/engine-zen4-2-cores.json
 
-The shares are of the files that every contender judged whole.
+The share of the best float32 matrix product is of the files that every contender judged whole.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from flowtell.benchmarks.engine import ORIGINAL, OURS
+from flowtell.benchmarks.engine_summary import CLIPS, ORIGINAL, OURS
 
 __all__ = ["table_of"]
 
@@ -22,22 +22,31 @@ def table_of(summary):
     """
     rows = {name: entry for name, entry in summary.items() if isinstance(entry, dict)}
     wholes = max((row["whole"]["files"] for row in rows.values() if row.get("whole")), default=0)
+    in_rows = "" if summary["rows"] == summary["files"] else f", in {summary['rows']} rows"
     lines = [
-        f"| | pairs/s, 4 clips of each of {summary['files']} files | times the original "
-        f"| pairs/s, every pair of {wholes} files | times the original | verdicts that are not those of "
-        f"`{OURS}` | detector's share of the time | of the best float32 matrix product |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| | pairs/s, {CLIPS} clips of each of {summary['files']} files{in_rows} | times the original "
+        "| detector's share of the time "
+        f"| pairs/s, every pair of {wholes} files | times the original | detector's share of the time "
+        f"| of the best float32 matrix product | verdicts that are not those of `{OURS}` |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in sorted(rows.items(), key=lambda item: item[1]["pairs_per_s"]["median"]):
         whole = row.get("whole") or {}
         cells = [
             *_rates(row),
+            _share(row, "wall"),
             *_rates(whole),
-            _verdicts(row, name),
             _share(whole, "wall"),
             _share(whole, "gemm"),
+            _verdicts(row, name),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    alone = [
+        f"{name} {_spread(row['alone']['pairs_per_s'])}" for name, row in rows.items() if row.get("alone")
+    ]
+    if alone:
+        count = max(row["alone"]["files"] for row in rows.values() if row.get("alone"))
+        lines += ["", f"{CLIPS} clips of a file by itself ({count} files), pairs/s: {', '.join(alone)}."]
     for name, row in rows.items():
         if "anytime" in row:
             lines += ["", _anytime(name, row["anytime"])]

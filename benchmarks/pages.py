@@ -76,7 +76,7 @@ def stages_picture(figures):
     """Return a PNG, as bytes, of the share of each stage in the time of each contender.
 
     Args:
-        figures: what `engine.summary` returns.
+        figures: what `engine_summary.summary` returns.
     """
     pyplot = pyplot_without_screen()
     shares = {name: entry["stage_share"] for name, entry in figures.items() if isinstance(entry, dict)}

@@ -74,9 +74,10 @@ def write_bundle_folder(
     require_replaceable(folder)
     make_folder(folder.parent)
     with replaced_folder(folder) as scratch:
-        write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
-        entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in CAPTURE_GRAPHS}
-        # those of a bundle that is written again take the place of this version's
+        entries: dict[str, dict[str, dict[str, object]]] = {}
+        if not graphs.keys() >= set(CAPTURE_GRAPHS):
+            write_capture_graphs(scratch, crop_size, facts.face_score_threshold)
+            entries = {name: {"fp32": _file_entry(scratch / f"{name}.onnx")} for name in CAPTURE_GRAPHS}
         for name, precisions in graphs.items():
             entries[name] = {}
             for precision, model in precisions.items():
@@ -134,12 +135,6 @@ def require_replaceable(folder: Path) -> None:
         raise InputError(
             f"'{folder}' is a mount point, which nothing can take the place of: name a folder in it"
         )
-    here = Path.cwd()
-    if folder.is_dir() and folder.resolve() in (here, *here.parents):
-        # whoever stands in it would stand in what was deleted
-        raise InputError(
-            f"'{folder}' is the working folder, or holds it: go elsewhere, and name it from there"
-        )
     held = sorted(folder.iterdir()) if folder.is_dir() else []
     if not held:
         return
@@ -158,6 +153,12 @@ def require_replaceable(folder: Path) -> None:
         raise InputError(
             f"'{folder}' holds more than a bundle ({', '.join(foreign)}), which replacing it would delete; "
             "give a new folder"
+        )
+    here = Path.cwd()
+    if folder.resolve() in (here, *here.parents):
+        raise InputError(
+            f"'{folder}' is the working folder, or holds it: whoever stands in it would stand in what was "
+            "deleted; go elsewhere, and name it from there"
         )
 
 

@@ -23,8 +23,8 @@ __all__ = ["main"]
 REPORT_NAME = "evaluation.json"
 DEFAULT_PART = "test"
 _NOT_KNOWN = (
-    "the model does not say which videos it was trained on: of these, where there are some among the judged, "
-    "its figures are too good"
+    "the model does not say which videos it was trained on; if some of them are in this set, its figures are "
+    "too good: measure it on other people"
 )
 
 
@@ -106,7 +106,6 @@ def _evaluate_detector(arguments, path):
     if arguments.calibrate and is_bundle:
         raise InputError("a bundle is not changed: calibrate the model folder and export it again")
     prepared = PreparedSet.open(arguments.data)
-    learned = _NOT_KNOWN
     note = other_crops(prepared)
     if note:
         print(f"note: {note}", file=sys.stderr)
@@ -115,6 +114,7 @@ def _evaluate_detector(arguments, path):
         manifest = Bundle.open(arguments.model).manifest
         _require_crop_size(prepared, manifest.crop_size)
         _note_other_clips(prepared, manifest.pairs_per_clip, manifest.crop_margin)
+        learned = _NOT_KNOWN  # a manifest never does
         score = bundle_scorer(arguments.model)
         threshold, temperature = manifest.thresholds[0].fake_probability, manifest.temperature
     else:

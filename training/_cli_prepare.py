@@ -17,7 +17,7 @@ def main(argv):
     arguments = _parser().parse_args(argv[1:])
     source = arguments.videos
     own = arguments.each_its_own_person
-    if own and not source.is_dir():
+    if own and source.is_file():
         raise InputError("--each-its-own-person is of a folder: a CSV says who is in a video")
     videos = label_folders(source, own) if source.is_dir() else read_labels(source)
     settings = PrepareSettings(arguments.clips, arguments.workers, arguments.faces)

@@ -1,6 +1,7 @@
 """`flowtell train`: a flow network, a classifier or a cnn_lstm."""
 
 import argparse
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation_plots import plot_curves, require_matplotlib
 from flowtell.training.flow_task import train_flow
 from flowtell.training.labels import read_labels
-from flowtell.training.models.model_folder import read_models
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.settings import PRESETS, read_settings
 from flowtell.training.splits import kfold_split, split_videos
@@ -104,31 +104,35 @@ def _train_judge(arguments, settings, bar):
         fold, count = arguments.fold
         how = {"by": "identity", "fold": fold, "folds": count}
         parts = kfold_split(prepared.videos, fold - 1, count, seed)
-    name = arguments.name or arguments.out.resolve().name
+    _require_stated(arguments.out / MODEL_FOLDER_NAME, name=arguments.name, licence=arguments.licence)
     result, _ = train_judge(
         settings,
         TrainingData(prepared, parts, how),
         arguments.out,
         arguments.flow,
-        name=name,
+        name=arguments.name or arguments.out.resolve().name,
         licence=arguments.licence or "not stated",
         imagenet=arguments.imagenet,
         cache=arguments.cache,
         progress=bar,
     )
-    _require_stated(arguments.out / MODEL_FOLDER_NAME, name=arguments.name, licence=arguments.licence)
     return result
 
 
 def _require_stated(folder, **asked):
-    """Refuse a name or a licence that a model folder which was finished before does not have."""
-    _, facts = read_models(folder)
-    for word, value in asked.items():
-        if value is not None and facts[word] != value:
-            raise InputError(
-                f"'{folder}' was finished before and states the {word} '{facts[word]}': change it in its "
-                "model.json, or train into a new folder"
-            )
+    """Refuse a name or a licence other than a model folder has that was finished before."""
+    try:
+        facts = json.loads((folder / "model.json").read_text("utf-8"))["facts"]
+        differing = [word for word, value in asked.items() if value and facts[word] != value]
+    except (OSError, ValueError, KeyError, TypeError):
+        # there is none yet, or one that will be refused for better reasons
+        return
+    if differing:
+        word = differing[0]
+        raise InputError(
+            f"'{folder}' was finished before and states the {word} '{facts[word]}': change it in its "
+            "model.json and papers, or train into a new folder"
+        )
 
 
 def _fold(text):

@@ -24,6 +24,9 @@ __all__ = ["main"]
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What writing to a disk that is full or broken ends with."""
 
+_NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""What looking at, or writing to, a place of somebody else's ends with."""
+
 EXIT_JUDGED, EXIT_NOT_JUDGED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -77,11 +80,12 @@ def main(argv: list[str] | None = None) -> int:
         # whoever read the output has had enough
         drop_output(sys.stdout)
         return EXIT_NOT_JUDGED
-    except PermissionError as error:
-        if error.filename is None:
-            raise
-        return _fail(f"'{error.filename}': {error.strerror}")
     except OSError as error:
+        if error.filename is not None and error.errno in _NO_RIGHT:
+            return _fail(
+                f"'{error.filename}' may not be read, or written: {error.strerror}; ask for the right, or "
+                "name another place"
+            )
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise
         drop_output(sys.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv[1:])
     videos = arguments.video + ([] if arguments.files_from is None else names_from(arguments.files_from))
     if not videos:
+        if arguments.files_from is not None:
+            raise InputError(f"--files-from: the list '{arguments.files_from}' names no file")
         raise InputError("there is nothing to judge: name video files, or a list of them with --files-from")
     effort = effort_from_words(arguments)
     with _named("--timeout"):
@@ -78,13 +81,19 @@ def names_from(path: str) -> list[str]:
         path: of the list; `-` is standard input.
 
     Raises:
-        InputError: where it cannot be read.
+        InputError: where it cannot be read, or is in UTF-16.
     """
+    if path == "-" and sys.stdin is None:
+        raise InputError("--files-from: standard input is closed")
     try:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        raise InputError(f"--files-from: '{path}' cannot be read: {error}") from None
-    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--files-from: '{path}' cannot be read: {reason}") from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"--files-from: '{path}' is in UTF-16: save it in UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    names = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     return [os.fsdecode(name) for name in names if name]
 
 

@@ -88,8 +88,10 @@ class FileRun:
                 else:
                     self._judge_sample(clips, core)
         except DecodeError as error:
-            # of a clip that was to be judged
+            # of a clip that was to be judged: those before it are no sample
             self._colours_failed = error
+            self._judged.clear()
+            self._stopped = "budget"
         except TimeUpError:
             self._time_is_up = True
             self._stopped = "budget"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,57 +14,87 @@ import flowtell
 from flowtell import samples
 from flowtell.benchmarks import engine
 from flowtell.benchmarks.endurance import crossing_figures, is_flat, main
-from flowtell.benchmarks.engine import summary
+from flowtell.benchmarks.engine_summary import summary
 from flowtell.benchmarks.engine_table import table_of
 from flowtell.benchmarks.machine import machine_context
 from flowtell.benchmarks.rendered import cross, crowd, write_scene
 
 
-def entry(pairs, seconds, whole_s, anytime_s, anytime_verdict):
-    looked = {"pairs": 320, "s": whole_s, "verdict": "fake", "stages_ms": {"detector": 1800.0 * whole_s}}
-    original = {"pairs": 64, "s": 16.0, "stages_ms": {"flow": 12000.0, "predict": 4000.0}}
-    ours = {
-        "pairs": pairs,
-        "s": seconds,
-        "verdict": "fake",
-        "stages_ms": {"decode": 100.0, "detector": 900.0 * seconds},
-        "whole": looked,
-    }
+def row(files, pairs, seconds, whole_s, anytime_s, anytime_verdict):
+    """What is kept of a row of files: 4 clips of all, and every pair of the first."""
+
+    def ours(pairs, s, *verdicts, per_s=900.0):
+        stages = {"decode": 100.0, "detector": per_s * s}
+        return {
+            "files": len(verdicts),
+            "pairs": pairs,
+            "s": s,
+            "verdicts": list(verdicts),
+            "stages_ms": stages,
+        }
+
+    def original(files, pairs, s):
+        return {
+            "files": files,
+            "pairs": pairs,
+            "s": s,
+            "stages_ms": {"flow": 750.0 * s, "predict": 250.0 * s},
+        }
+
+    fakes = ["fake"] * (len(files) - 1)
+    whole = ours(320, whole_s, "fake", per_s=1800.0)
     return {
+        "files": list(files),
         "done": True,
         "gemm_gflops": 100.0,
-        "flowtell, cpu": ours | {"anytime": {"pairs": 16, "s": anytime_s, "verdict": anytime_verdict}},
-        "flowtell, openvino bf16": ours | {"s": seconds / 2, "verdict": anytime_verdict},
-        "original demo in Keras": original | {"whole": original},
+        "sampled": {
+            "flowtell, cpu": ours(pairs, seconds, *fakes, "fake"),
+            "flowtell, openvino bf16": ours(pairs, seconds / 2, *fakes, anytime_verdict),
+            # it finds no face in one of them
+            "original demo in Keras": original(len(files) - 1, pairs // 2, 16.0),
+        },
+        "alone": {files[0]: {"flowtell, cpu": ours(64, seconds, "fake")}, files[1]: {}},
+        "whole": {
+            files[0]: {
+                "flowtell, cpu": whole,
+                "flowtell, openvino bf16": whole,
+                "original demo in Keras": original(1, 64, 16.0),
+            },
+            files[1]: {},
+        },
+        "anytime": {files[0]: {"flowtell, cpu": ours(16, anytime_s, anytime_verdict)}, files[1]: {}},
     }
 
 
-def test_a_summary_is_of_its_files():
-    files = {
-        "a": entry(64, 8.0, 40.0, 2.0, "fake"),
-        "b": entry(64, 4.0, 40.0, 8.0, "original"),
-        "unfinished": {},
-    }
-    found = summary({"files": files, "threads": 2, "gflop_per_pair": 20.0})
-    assert found["files"] == 2
+def test_a_summary_is_of_its_rows():
+    rows = [
+        row("ab", 128, 8.0, 40.0, 2.0, "fake"),
+        row("cd", 128, 4.0, 40.0, 8.0, "original"),
+        {"files": ["e"], "sampled": {}, "alone": {}, "whole": {}, "anytime": {}},
+    ]
+    found = summary({"rows": rows, "threads": 2, "gflop_per_pair": 20.0})
+    assert (found["files"], found["rows"]) == (4, 2)
     ours, quick, original = (
         found[name] for name in ("flowtell, cpu", "flowtell, openvino bf16", "original demo in Keras")
     )
-    assert ours["times_the_original"] == {"median": 3.0, "quartiles": [2.5, 3.5]}
-    assert quick["times_the_original"]["median"] == 6.0
+    assert (ours["files"], original["files"]) == (4, 2)
+    assert ours["times_the_original"] == {"median": 6.0, "quartiles": [5.0, 7.0]}
+    assert quick["times_the_original"]["median"] == 12.0
     assert original["times_the_original"]["median"] == 1.0
     assert (ours["other_verdicts"], quick["other_verdicts"]) == (0, 1)
     assert "other_verdicts" not in original
+    assert (ours["alone"]["files"], ours["alone"]["pairs_per_s"]["median"]) == (2, 12.0)
+    assert "alone" not in original
     assert ours["whole"]["pairs_per_s"]["median"] == 8.0
     assert ours["whole"]["times_the_original"]["median"] == 2.0
     assert ours["whole"]["detector_share_of_wall"] == pytest.approx(0.9)
     assert "anytime" not in quick
-    assert ours["pairs_per_s"]["median"] == 12.0
-    assert ours["files_per_s"]["median"] == pytest.approx((1 / 8 + 1 / 4) / 2, abs=1e-3)
-    # 10.8 s of detector time on two threads, of 12 s of wall time; 128 pairs of 20 GFLOP in 5.4 s
+    assert ours["pairs_per_s"]["median"] == 24.0
+    assert ours["files_per_s"]["median"] == pytest.approx((2 / 8 + 2 / 4) / 2, abs=1e-3)
+    # 10.8 s of detector time on two threads, of 12 s of wall time; 256 pairs of 20 GFLOP in 5.4 s
     assert ours["detector_share_of_wall"] == pytest.approx(0.45)
-    assert ours["detector_gflops"] == pytest.approx(128 * 20 / 5.4)
-    assert ours["detector_share_of_gemm"] == pytest.approx(128 * 20 / 5.4 / 100)
+    assert ours["detector_gflops"] == pytest.approx(256 * 20 / 5.4)
+    assert ours["detector_share_of_gemm"] == pytest.approx(256 * 20 / 5.4 / 100)
     assert ours["stage_share"]["decode"] == pytest.approx(200 / 11000)
     assert ours["anytime"]["flips"] == {"to fake": 0, "to original": 1}
     assert ours["anytime"]["times_faster"]["median"] == 12.5
@@ -73,15 +104,15 @@ def test_a_summary_is_of_its_files():
     assert ours["anytime"]["times_the_original"]["median"] == 5.0
 
 
-def test_the_page_has_the_table_of_the_stored_result():
+def test_the_page_has_the_tables_of_the_stored_results():
     root = Path(__file__).resolve().parents[2]
     page = (root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    result, shown = re.search(
-        r"benchmarks\.engine_table (\S+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL
-    ).groups()
-    stored = json.loads((root / result).read_text(encoding="utf-8"))
-    assert shown.splitlines() == table_of(stored["summary"])
-    assert stored["summary"] == summary(stored)
+    tables = re.findall(r"benchmarks\.engine_table (\S+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
+    assert len(tables) == 3
+    for result, shown in tables:
+        stored = json.loads((root / result).read_text(encoding="utf-8"))
+        assert shown.splitlines() == table_of(stored["summary"])
+        assert stored["summary"] == summary(stored)
 
 
 def test_a_run_goes_on_in_its_own_result_and_leaves_any_other_as_it_is(tiny_bundle, tmp_path, capsys):
@@ -90,15 +121,18 @@ def test_a_run_goes_on_in_its_own_result_and_leaves_any_other_as_it_is(tiny_bund
         "kind": "flowtell.benchmarks.engine",
         "bundle_sha256": flowtell.Bundle.open(tiny_bundle).sha256,
         "machine": machine_context(),
-        "files": {"a.mp4": {"done": True}},
+        "row": 6,
+        "rows": [{"files": ["a.mp4"], "done": True}],
     }
     out.write_text(json.dumps(own))
-    assert engine._opened(out, tiny_bundle)["files"] == own["files"]
+    assert engine._opened(out, tiny_bundle, 6)["rows"] == own["rows"]
     others = {
         "no result": "holds no run of this benchmark",
         json.dumps({"kind": "flowtell bench"}): "holds no run of this benchmark",
-        json.dumps(own | {"bundle_sha256": "0" * 64}): "holds a run of another bundle or machine: name a new",
-        json.dumps(own | {"machine": {"cpu": "another"}}): "holds a run of another bundle or machine: name a",
+        json.dumps({name: value for name, value in own.items() if name != "rows"}): "holds no run of this",
+        json.dumps(own | {"bundle_sha256": "0" * 64}): "holds a run of another bundle, machine",
+        json.dumps(own | {"row": 1}): "holds a run of another bundle, machine or --row: name a new file",
+        json.dumps(own | {"machine": {"cpu": "another"}}): "holds a run of another bundle, machine",
     }
     words = [str(samples.natural_path()), "--bundle", str(tiny_bundle), "--out", str(out)]
     for text, says in others.items():
@@ -106,6 +140,34 @@ def test_a_run_goes_on_in_its_own_result_and_leaves_any_other_as_it_is(tiny_bund
         assert engine.main(words) == 2
         assert f"'{out}' {says}" in capsys.readouterr().err
         assert out.read_text() == text
+
+
+def test_rows_are_of_so_many_videos_and_keep_what_was_measured(tmp_path):
+    videos = [tmp_path / "private" / f"{name}.mp4" for name in "abcde"]
+    args = SimpleNamespace(video=videos, files=None, row=2, whole=3, anytime=0)
+    rows = [list(row) for row in engine._rows(args)]
+    assert rows == [["a.mp4", "b.mp4"], ["c.mp4", "d.mp4"], ["e.mp4"]]
+    wanted = [engine._wanted(args, 2 * k, len(row), {"y": 1, "x": 2}) for k, row in enumerate(rows)]
+    assert wanted == [["x", "y", 2, 0], ["x", "y", 1, 0], ["x", "y", 0, 0]]
+    report = {"rows": [{"files": files, "done": done} for files, done in zip(rows, wanted, strict=True)]}
+    first, middle, last = report["rows"]
+    assert engine._entry_of(report, rows[1], wanted[1]) is middle
+    # another measurement of a row, or a row of other files that has one of them, begins anew
+    anew = engine._entry_of(report, rows[0], ["x", "y", 0, 0])
+    assert (anew["files"], "done" in anew) == (rows[0], False)
+    other = engine._entry_of(report, ["d.mp4", "f.mp4"], wanted[1])
+    assert report["rows"] == [last, anew, other]
+    assert first not in report["rows"]
+
+
+def test_a_row_of_the_original_is_of_the_files_with_a_face(monkeypatch):
+    def judged(_, video, pairs):
+        return {"files": 1, "pairs": pairs * (video != "none"), "s": 2.0, "stages_ms": {"flow": 1.0}}
+
+    monkeypatch.setattr(engine, "_as_original", judged)
+    found = engine._sampled("models", ["a", "none", "b"], 64)
+    assert found == {"files": 2, "pairs": 128, "s": 4.0, "stages_ms": {"flow": 2.0}}
+    assert engine._sampled("models", ["none"], 64)["pairs"] == 0
 
 
 @pytest.mark.parametrize("scene", [cross(4), crowd(2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 
-from flowtell import samples
+from flowtell import InputError, samples
 from flowtell.__main__ import main
 from flowtell._cli_detect import names_from
 
@@ -34,8 +35,11 @@ def test_files_are_judged_that_find_names(tiny_bundle, tmp_path):
 
 def test_a_list_has_a_name_a_line(tmp_path):
     names = tmp_path / "names"
-    names.write_bytes(b"a b.mp4\n\nc.mp4\r\nd\xff.mp4")
-    assert names_from(str(names)) == ["a b.mp4", "c.mp4", os.fsdecode(b"d\xff.mp4")]
+    names.write_bytes(codecs.BOM_UTF8 + b"a b.mp4\n\nc.mp4\r\nd\r\xff.mp4")
+    assert names_from(str(names)) == ["a b.mp4", "c.mp4", os.fsdecode(b"d\r\xff.mp4")]
+    names.write_text("a.mp4\n", encoding="utf-16")
+    with pytest.raises(InputError, match="is in UTF-16: save it in UTF-8"):
+        names_from(str(names))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,7 @@ def test_a_list_has_a_name_a_line(tmp_path):
     [
         ([], "there is nothing to judge: name video files, or a list of them with --files-from"),
         (["--files-from", "nowhere"], "--files-from: 'nowhere' cannot be read: "),
-        (["--files-from", os.devnull], "there is nothing to judge"),
+        (["--files-from", os.devnull], f"--files-from: the list '{os.devnull}' names no file"),
     ],
 )
 def test_without_names_there_is_a_sentence(words, says, capsys):
@@ -59,4 +63,5 @@ def test_what_may_not_be_looked_at_is_a_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr("flowtell._cli_detect.main", refused)
     assert main(["detect", "a.mp4"]) == 2
-    assert capsys.readouterr().err == "flowtell: '/of/another': Permission denied\n"
+    said = "flowtell: '/of/another' may not be read, or written: Permission denied; ask for the right, or"
+    assert capsys.readouterr().err.startswith(said)

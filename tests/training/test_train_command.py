@@ -207,11 +207,11 @@ def test_a_finished_run_is_not_renamed_without_a_word(command, tmp_path, capsys)
     assert main([*command, "--licence", "research only"]) == 0
     assert main(command) == 0
     capsys.readouterr()
+    assert main([*command, "--licence", ""]) == 0
+    capsys.readouterr()
     assert main([*command, "--licence", "anything"]) == 2
     model = tmp_path / "run" / "model"
-    said = (
-        f"'{model}' was finished before and states the licence 'research only': change it in its model.json"
-    )
+    said = f"'{model}' was finished before and states the licence 'research only': change it in its"
     assert said in capsys.readouterr().err
     assert json.loads((model / "model.json").read_text())["facts"]["licence"] == "research only"
 
@@ -231,6 +231,7 @@ def test_a_model_that_does_not_say_what_it_learned_from_is_said_not_to(command, 
 
 
 def test_who_is_in_a_video_is_said_by_a_csv(tmp_path, capsys):
+    (tmp_path / "labels.csv").touch()
     words = ["prepare", str(tmp_path / "labels.csv"), "--out", str(tmp_path / "set"), "--each-its-own-person"]
     assert main(words) == 2
     assert "--each-its-own-person is of a folder" in capsys.readouterr().err
