@@ -11,12 +11,15 @@ from ._planar_parts import PartConverter, PlanarPart, part_of
 from ._plane_changes import Samples, most_change
 from ._planes import PlanarPicture
 
-__all__ = ["Frame", "FramePart", "Place", "PlanarFrame", "RgbFrame"]
+__all__ = ["LEAST_PX", "Frame", "FramePart", "Place", "PlanarFrame", "RgbFrame"]
 
 Image = NDArray[np.uint8]
 
 Place = tuple[int, int, int, int]
 """Left, top, right and bottom of a part of a frame, in px; the last two lie outside it."""
+
+LEAST_PX = 50_000
+"""Area below which the colours of a part are made at once: telling how far they differ takes as long."""
 
 
 class FramePart(ABC):
@@ -163,6 +166,8 @@ class PlanarFrame(Frame):
         part = part_of(self.picture, left, top, right, bottom)
         whole = self._whole.made_image
         image = None if whole is None else whole[top:bottom, left:right].copy()
+        if (right - left) * (bottom - top) < LEAST_PX:
+            return _RgbPart(self._converter.colours(part) if image is None else image)
         return _PlanarPart(part, self._converter, image)
 
     def _is_equal(self, other: Frame) -> bool:

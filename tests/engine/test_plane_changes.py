@@ -24,6 +24,12 @@ SPARE = 3 * 192
 """Levels that conversion and rounding may add to the 192 values of a signature."""
 
 
+@pytest.fixture(autouse=True)
+def parts_of_any_size(monkeypatch):
+    """Let small parts, too, keep their luma and chroma."""
+    monkeypatch.setattr("flowtell._frame.LEAST_PX", 0)
+
+
 @pytest.fixture(scope="module")
 def cropper(tiny_bundle):
     graphs = open_face_graphs(Bundle.open(tiny_bundle))
@@ -126,6 +132,19 @@ def test_nothing_is_said_of_what_cannot_be_compared(cropper):
     _ = second.image
     assert second.most_difference(first) is None
     assert np.array_equal(second.signature, first.signature)
+
+
+def test_small_parts_come_in_rgb(cropper, monkeypatch):
+    monkeypatch.setattr("flowtell._frame.LEAST_PX", 150 * 150)
+    rng = np.random.default_rng(0)
+    planes = planes_like(rng, "yuv420p", 320, 200, 20)
+    kind = PixelKind("yuv420p", 1, 1, "left", 0)
+    for side, says in ((148, False), (150, True)):
+        first, second = (
+            cropper.cut(frame, (40, 20, side, side)) for frame in frames_of(kind, planes, planes)
+        )
+        assert (second.most_difference(first) is not None) == says
+        assert np.array_equal(first.signature, second.signature)
 
 
 def test_a_crop_that_waits_is_signed_and_made_of_what_its_frame_was(cropper):
