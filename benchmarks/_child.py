@@ -4,7 +4,7 @@ import re
 import subprocess
 import tempfile
 
-__all__ = ["Child"]
+__all__ = ["Child", "last_line"]
 
 _LOG_LINE = re.compile(r"[IWEF]\d{4} \d{2}:|WARNING: All log messages before|To enable the following")
 """Of TensorFlow, which says these whether or not anything is wrong."""
@@ -32,12 +32,16 @@ class Child:
         """Wait for its end; return the last line that it said, logs left out, or with which code it ended."""
         code = self._process.wait()
         self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").splitlines()
-        said = [line for line in lines if line.strip() and not _LOG_LINE.match(line)]
-        return said[-1].strip() if said else f"it ended with {code}"
+        return last_line(self._said.read().decode(errors="replace"), code)
 
     def close(self):
         """End it."""
         self._process.kill()
         self._process.communicate()
         self._said.close()
+
+
+def last_line(said, code):
+    """Return the last line of what a process said that ended with `code`, logs left out, or that it did."""
+    lines = [line for line in said.splitlines() if line.strip() and not _LOG_LINE.match(line)]
+    return lines[-1].strip() if lines else f"it ended with {code}"

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from flowtell import ProviderError
+from flowtell.benchmarks._child import last_line
 
 __all__ = ["cold_start"]
 
@@ -56,6 +57,6 @@ def cold_start(bundle_folder, provider, precision, threads, clip, folder):
     command = [sys.executable, "-c", _PROGRAM, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        last = last_line(done.stderr, done.returncode)
         raise ProviderError(f"a fresh process could not judge one clip: {last}")
     return {name: round(value, 1) for name, value in json.loads(done.stdout).items()}

@@ -11,6 +11,7 @@ from flowtell.training._progress import ItemBar
 from flowtell.training.evaluation_plots import plot_curves, require_matplotlib
 from flowtell.training.flow_task import train_flow
 from flowtell.training.labels import read_labels
+from flowtell.training.models.model_folder import DESCRIPTION_NAME
 from flowtell.training.prepared_set import PreparedSet, other_crops
 from flowtell.training.settings import PRESETS, read_settings
 from flowtell.training.splits import kfold_split, split_videos
@@ -122,7 +123,7 @@ def _train_judge(arguments, settings, bar):
 def _require_stated(folder, **asked):
     """Refuse a name or a licence other than a model folder has that was finished before."""
     try:
-        facts = json.loads((folder / "model.json").read_text("utf-8"))["facts"]
+        facts = json.loads((folder / DESCRIPTION_NAME).read_text("utf-8"))["facts"]
         differing = [word for word, value in asked.items() if value and facts[word] != value]
     except (OSError, ValueError, KeyError, TypeError):
         # there is none yet, or one that will be refused for better reasons

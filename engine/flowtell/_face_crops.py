@@ -66,9 +66,11 @@ class FaceCrop:
     def image(self) -> NDArray[np.uint8]:
         """The crop: `uint8 [S, S, 3]` RGB."""
         if self._image is None:
-            # its pixels go, and a later frame may have to know
-            _ = self.signature
-            self._image = self._cropper.scaled(self._pixels(), self._box)
+            pixels = self._pixels()
+            if self._signature is None:
+                # its pixels go, and a later frame may have to know
+                self._signature = self._cropper.signature(pixels, self._box)
+            self._image = self._cropper.scaled(pixels, self._box)
             self._part = None
             self._leave()
         return self._image

@@ -27,6 +27,7 @@ from flowtell.training.models.trained_models import TrainedModels
 from flowtell.training.run_folder import whole_file
 
 __all__ = [
+    "DESCRIPTION_NAME",
     "LEARNED_KEY",
     "PAPERS",
     "SPLIT_KEY",
