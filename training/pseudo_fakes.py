@@ -97,7 +97,7 @@ def pseudo_fake(clip, part, rng, config=None):
 def recompressed(clip, crf):
     """Return a clip after a trip through H.264 at a constant rate factor, uint8 of the same shape.
 
-    One thread encodes, so that the same clip gives the same bytes.
+    One thread converts, encodes and decodes, so that the same clip gives the same bytes.
     """
     height, width = clip.shape[1:3]
     file = io.BytesIO()
@@ -111,7 +111,9 @@ def recompressed(clip, crf):
         container.mux(stream.encode(None))
     file.seek(0)
     with av.open(file) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        return np.stack([frame.to_ndarray(format="rgb24", threads=1) for frame in container.decode(stream)])
 
 
 def _draw_errors(count, scale, part, rng, config):

@@ -21,7 +21,7 @@ def read_key_frames(path):
             for stream in container.streams.video[:1]:
                 stream.codec_context.skip_frame = "NONKEY"
                 for frame in container.decode(stream):
-                    yield frame.to_ndarray(format="rgb24")
+                    yield frame.to_ndarray(format="rgb24", threads=1)
     except av.error.FFmpegError as error:
         raise InputError(f"'{path}' cannot be read ({error.strerror}): leave it out") from error
 
