@@ -12,10 +12,11 @@ it stopped.
 
 For each contender: pairs a second and files a second, median and quartiles over the rows; how many times
 the original's pairs a second, row by row; and verdicts that are not those of the engine in float32. For the
-engine: the share of each stage, and the detector's rate beside the best float32 matrix product of the same
-run. Of the first files (`--whole`, `--anytime`) every pair is judged besides, by every contender or the last,
-file by file; of the former the engine judges 4 clips by themselves, too. With --bundle a derived bundle, its
-other precisions run too, on OpenVINO; the last of them is the one whose anytime mode is measured.
+engine: the share of each stage, the share of the time in which a clip is judged, and the detector's rate
+beside the best float32 matrix product of the same run. Of the first files (`--whole`, `--anytime`) every pair
+is judged besides, by every contender or the last, file by file; of the former the engine judges 4 clips by
+themselves, too. With --bundle a derived bundle, its other precisions run too, on OpenVINO; the last of them
+is the one whose anytime mode is measured.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import numpy as np
 import flowtell
 from flowtell._cli_quiet import hush_tensorflow
 from flowtell.benchmarks._arguments import new_file, positive
+from flowtell.benchmarks.busy_time import covered_s, watched_calls
 from flowtell.benchmarks.calibration import best_gemm
 from flowtell.benchmarks.engine_summary import CLIPS, ORIGINAL, OURS, summary
 from flowtell.benchmarks.graph_cost import graph_cost
@@ -215,9 +217,12 @@ def _sampled(contender, videos, pairs):
     if not isinstance(contender, flowtell.Detector):
         judged = [_as_original(contender, video, pairs) for video in videos]
         return _together([figures for figures in judged if figures["pairs"]] or judged)
-    begun_s = time.perf_counter()
-    results = list(contender.detect_many(videos, max_clips=CLIPS))
-    return _together([_figures(result, 0.0) for result in results]) | {"s": time.perf_counter() - begun_s}
+    with watched_calls(contender) as calls:
+        begun_s = time.perf_counter()
+        results = list(contender.detect_many(videos, max_clips=CLIPS))
+        ended_s = time.perf_counter()
+    whole_row = {"s": ended_s - begun_s, "detector_at_work_s": covered_s(calls, begun_s, ended_s)}
+    return _together([_figures(result, 0.0) for result in results]) | whole_row
 
 
 def _together(judged):

@@ -75,6 +75,8 @@ def _contender(name, entries, report, ceiling):
         busy_ms = total["detector"] / report["threads"]
         rate = report["gflop_per_pair"] * sum(figures["pairs"] for figures in ran) / (busy_ms / 1e3)
         out["detector_share_of_wall"] = busy_ms / wall_ms
+        if all("detector_at_work_s" in figures for figures in ran):
+            out["detector_at_work"] = 1e3 * sum(figures["detector_at_work_s"] for figures in ran) / wall_ms
         out["detector_gflops"] = rate
         out["detector_share_of_gemm"] = rate / ceiling
     return out

@@ -41,6 +41,14 @@ def table_of(summary):
             _verdicts(row, name),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    at_work = [
+        f"{name} {row['detector_at_work']:.0%}" for name, row in rows.items() if "detector_at_work" in row
+    ]
+    if at_work:
+        lines += [
+            "",
+            f"A clip was being judged for so much of the time of {CLIPS} clips: {', '.join(at_work)}.",
+        ]
     alone = [
         f"{name} {_spread(row['alone']['pairs_per_s'])}" for name, row in rows.items() if row.get("alone")
     ]

@@ -63,9 +63,9 @@ class EvenSample(Generic[T]):
         """
         if self._latest_rank is None:
             return False
-        # ranks are spread evenly, so that of n items about n * bound / _RANKS have one below a bound
-        expected = self._counts[True] / seen_share
-        return self._latest_rank * expected < (size or self._size) * _RANKS
+        # a header that lies may promise more items than there are ranks
+        expected = round(min(self._counts[True] / seen_share, _RANKS))
+        return _ranks_below(self._latest_rank, expected) < (size or self._size)
 
     def items(self, size: int | None = None) -> list[T]:
         """Return what is kept, in the order it was offered; what a sample of `size` would have kept."""
@@ -76,6 +76,28 @@ class EvenSample(Generic[T]):
         """Return what is kept, preferred or not, in an order of which every beginning is spread evenly."""
         kept = sorted(self._kept, key=lambda entry: (-entry[1], entry[2]))
         return [item for *_, item in kept]
+
+
+def _ranks_below(bound: int, count: int) -> int:
+    """Return how many of the first `count` items have a rank below `bound`."""
+    # x mod m < bound where x // m and (x - bound) // m differ; the latter is (x + m - bound) // m - 1
+    return count + _floor_sum(count, 0) - _floor_sum(count, _RANKS - bound)
+
+
+def _floor_sum(count: int, start: int) -> int:
+    """Return the sum of `(start + i * _GOLDEN) // _RANKS` over i from 0 to `count - 1`.
+
+    The points below a line are counted by turning it, as in Euclid's algorithm, in as many steps as that
+    (Graham, Knuth and Patashnik, Concrete Mathematics, section 3.5).
+    """
+    total, step, modulus = 0, _GOLDEN, _RANKS
+    while True:
+        total += step // modulus * (count * (count - 1) // 2) + start // modulus * count
+        step, start = step % modulus, start % modulus
+        count, start = divmod(step * count + start, modulus)
+        if not count:
+            return total
+        step, modulus = modulus, step
 
 
 def _visit(entry: tuple[bool, int, int, T]) -> tuple[bool, int]:

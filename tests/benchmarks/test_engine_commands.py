@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import pytest
 import flowtell
 from flowtell import samples
 from flowtell.benchmarks import engine
+from flowtell.benchmarks.busy_time import covered_s, watched_calls
 from flowtell.benchmarks.endurance import crossing_figures, is_flat, main
 from flowtell.benchmarks.engine_summary import summary
 from flowtell.benchmarks.engine_table import table_of
@@ -102,6 +104,32 @@ def test_a_summary_is_of_its_rows():
     assert ours["anytime"]["pairs_share"] == 0.05
     # 16 s of the original's beside 2 s and 8 s
     assert ours["anytime"]["times_the_original"]["median"] == 5.0
+
+
+def test_time_at_work_is_counted_once_however_many_clips_are_judged():
+    assert covered_s([(1.0, 3.0), (2.0, 4.0), (0.0, 1.5), (6.0, 7.0)], 0.5, 6.5) == 4.0
+    assert covered_s([], 0.0, 1.0) == covered_s([(2.0, 3.0)], 0.0, 1.0) == 0.0
+    sampled = {"files": 1, "pairs": 64, "s": 4.0, "verdicts": ["fake"], "stages_ms": {"detector": 5000.0}}
+    rows = [
+        {"files": [name], "done": True, "gemm_gflops": 100.0, "whole": {}, "alone": {}, "anytime": {}}
+        | {"sampled": {"flowtell, cpu": sampled | {"detector_at_work_s": work_s}}}
+        for name, work_s in (("a", 3.0), ("b", 4.0))
+    ]
+    found = summary({"rows": rows, "threads": 2, "gflop_per_pair": 20.0})
+    assert found["flowtell, cpu"]["detector_at_work"] == 0.875
+    assert any("4 clips: flowtell, cpu 88%." in line for line in table_of(found))
+
+
+def test_calls_of_a_detector_are_noted_while_they_are_watched(tiny_bundle):
+    clip = next(flowtell.iter_face_clips(samples.natural_path(), tiny_bundle)).frames
+    with flowtell.Detector.open(tiny_bundle, provider="cpu") as detector:
+        begun_s = time.perf_counter()
+        with watched_calls(detector) as calls:
+            detector.score_clips(np.stack([clip, clip]))
+        ended_s = time.perf_counter()
+        detector.score_clips(clip[None])
+        assert len(calls) == 2
+        assert 0 < covered_s(calls, begun_s, ended_s) <= ended_s - begun_s
 
 
 def test_the_page_has_the_tables_of_the_stored_results():

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from flowtell import InputError
-from flowtell._budget import MAX_CLIPS_LIMIT, EvenSample, require_clip_budget
+from flowtell._budget import MAX_CLIPS_LIMIT, EvenSample, _ranks_below, require_clip_budget
 
 
 def sample(size, stream):
@@ -59,16 +59,28 @@ def test_accepts_none_and_its_limits():
 
 @pytest.mark.parametrize("size", [1, 3, 8])
 @pytest.mark.parametrize("length", [8, 40, 300])
-def test_what_will_stay_is_mostly_foreseen(size, length):
+def test_what_will_stay_is_foreseen_where_the_length_is_known(size, length):
     kept, foreseen = EvenSample(size), []
     for item in range(length):
         kept.offer(item, preferred=True)
         if kept.may_keep_latest((item + 1) / length):
             foreseen.append(item)
     stay = set(kept.items())
-    # about, not exactly: ranks are spread evenly, and a bound may fall between two
-    assert len(stay - set(foreseen)) <= 1
-    assert len(foreseen) <= size + 1
+    assert set(foreseen) == stay
+
+
+@pytest.mark.parametrize("count", [1, 2, 89, 1000])
+def test_ranks_below_a_bound_are_counted(count):
+    ranks = [(i * 2654435769) % 2**32 for i in range(count)]
+    for bound in [*ranks[:20], 1, 2**31, 2**32]:
+        assert _ranks_below(bound, count) == sum(rank < bound for rank in ranks)
+
+
+def test_a_length_beyond_belief_is_foreseen_at_once():
+    kept = EvenSample(4)
+    kept.offer(0, preferred=True)
+    kept.offer(1, preferred=True)
+    assert not kept.may_keep_latest(5e-324)
 
 
 def test_what_is_given_up_is_said():
