@@ -37,7 +37,7 @@ lint: $(VENV)/.has-dev ## Check style and types
 format: $(VENV)/.has-dev ## Lay the code out and mend what can be mended without thought
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
-	@if command -v clang-format >/dev/null; then git ls-files '*.h' '*.c' '*.cpp' | xargs clang-format -i; \
+	@if command -v clang-format >/dev/null; then git ls-files '*.h' '*.hpp' '*.c' '*.cpp' | xargs clang-format -i; \
 		else echo "No clang-format here: C and C++ files stay as they are."; fi
 
 # ONNXRUNTIME_INCLUDE_DIR names the folder of onnxruntime_c_api.h; without it npm brings that header.

@@ -156,11 +156,12 @@ def _opened(path, bundle, row):
     Raises:
         InputError: the file holds anything else than a run of this bundle on this machine, in such rows.
     """
-    sha256 = flowtell.Bundle.open(bundle).sha256
+    opened = flowtell.Bundle.open(bundle)
     fresh = {
         "kind": "flowtell.benchmarks.engine",
         "machine": machine_context(),
-        "bundle_sha256": sha256,
+        "bundle_sha256": opened.sha256,
+        "detector_sha256": opened.manifest.graphs["detector"]["fp32"].sha256,
         "clips_per_file": CLIPS,
         "error_rate": ERROR_RATE,
         "row": row,

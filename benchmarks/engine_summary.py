@@ -112,7 +112,7 @@ def _anytime(name, looked):
         "times_faster": _spread(faster),
         "times_faster_in_all": whole_s / anytime_s,
         "pairs_share": anytime_pairs / whole_pairs,
-        **({"times_the_original": _spread(original)} if original else {}),
+        **({"times_the_original": _spread(original), "original_files": len(original)} if original else {}),
     }
 
 

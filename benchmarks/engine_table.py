@@ -82,7 +82,9 @@ def _anytime(name, found):
     flips = sum(found["flips"].values())
     beside = ""
     if "times_the_original" in found:
-        beside = f", {_spread(found['times_the_original'])} times as fast as the original on every pair"
+        files = found["original_files"]
+        times = _spread(found["times_the_original"])
+        beside = f", {times} times as fast as the original on every pair ({files} files)"
     return (
         f"Anytime beside every pair ({name}, {found['files']} files): {saved}{beside}; "
         f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdicts changed."

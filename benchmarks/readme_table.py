@@ -65,8 +65,8 @@ def table_of(contest, reports, card):
         )
     lines += [
         "",
-        "| flowtell on | pairs/s, median (rounds) | of the best matrix product | peak memory, one clip | "
-        "largest difference from Keras | verdicts flipped | `detector.onnx` |",
+        "| flowtell on | pairs/s, median (rounds) | of the best float32 matrix product | "
+        "peak memory, one clip | largest difference from Keras | verdicts flipped | `detector.onnx` |",
         "|---|---|---|---|---|---|---|",
     ]
     for report in sorted(reports, key=lambda report: -report["pairs_per_s"]):
@@ -84,7 +84,9 @@ def table_of(contest, reports, card):
         f"of {contest['clips'] * contest['pairs_per_clip']} pairs each, outputs compared first; the best "
         f"float32 matrix product of that run reached {contest['best_gemm_gflops']:.0f} GFLOP/s. "
         "The second table is of another hour: compare rates within a table only. "
-        "`make bench` runs these again; `python -m flowtell.benchmarks.readme_table` writes this from them. "
+        "`make bench` measures again, PyTorch where it is installed, and writes this anew. "
+        "What MesoNet and DIS flow are worth, each judged in its own way, is in "
+        "[the study](docs/model-study.md). "
         "No GPU was measured.",
     ]
 

@@ -266,8 +266,10 @@ def require_file(path: str | os.PathLike[str]) -> None:
         is_file, exists = Path(path).is_file(), Path(path).exists()
     except (OSError, ValueError) as error:
         raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
-    if not is_file:
-        raise DecodeError("undecodable", f"'{path}' {'is not a file' if exists else 'does not exist'}")
+    if is_file:
+        return
+    what = "is a folder: name the videos in it" if Path(path).is_dir() else "is not a file"
+    raise DecodeError("undecodable", f"'{path}' {what if exists else 'does not exist'}")
 
 
 def _out_of_memory() -> DecodeError:

@@ -29,7 +29,7 @@ from ._result import Result
 from ._run_control import RunControl, require_timeout
 from ._sessions import GraphSession, open_session
 from ._stream import Stream
-from ._verdict import sigmoid
+from ._verdict import Judge, sigmoid
 
 __all__ = ["ClipScores", "Detector"]
 
@@ -265,7 +265,10 @@ class Detector:
             InputError: where the detector is closed.
         """
         self._pool.require_open()
-        return Stream(self._graphs, self._pool, self._cores, owner=self)
+        return Stream(self._graphs, self._pool, self._cores, self._judge(), owner=self)
+
+    def _judge(self) -> Judge:
+        return Judge(self._bundle, self.provider, self._precision)
 
     def score_clips(self, clips: NDArray[np.uint8]) -> ClipScores:
         """Judge face clips that were cut elsewhere, for instance by `iter_face_clips`.
@@ -323,7 +326,7 @@ class Detector:
             run = FileRun(self._graphs, self._pool, self._cores, path, effort, control, progress)
             try:
                 run.judge(manifest)
-                return run.result(self._bundle, self.provider, self._precision)
+                return run.result(self._judge())
             finally:
                 # what it read last goes before the heap is emptied
                 del run

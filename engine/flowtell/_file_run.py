@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 
 from ._budget import MAX_CLIPS_LIMIT, EvenSample
-from ._bundle import Bundle
 from ._clips import FaceClip
 from ._clock import StageClock
 from ._cores import Core, Cores
@@ -22,10 +21,10 @@ from ._judging import ClipLogits, JudgePool, Ticket
 from ._manifest import Manifest
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
-from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, Result, TimingMs
+from ._result import Result
 from ._run_control import RunControl, TimeUpError
 from ._runs import RunPlan
-from ._verdict import JudgedClip, concluded, faces_from_clips
+from ._verdict import Judge, JudgedClip, judged_clip, result_of
 
 __all__ = ["FileRun", "judged_in_order", "known_in_order"]
 
@@ -96,35 +95,20 @@ class FileRun:
             self._time_is_up = True
             self._stopped = "budget"
 
-    def result(self, bundle: Bundle, provider: str, precision: str) -> Result:
-        """Return what came out of `judge`."""
-        manifest, reader, clock = bundle.manifest, self._reader, self._clock
-        faces = faces_from_clips(self._judged, manifest.pairs_per_clip, self._deciding)
-        failure = reader.failure or self._colours_failed
+    def result(self, judge: Judge) -> Result:
+        """Return what came out of judging the file, by what judged it."""
+        failure = self._reader.failure or self._colours_failed
         if self._time_is_up:
             failure = DecodeError("timed_out", "its time was up before it was judged")
-        said = concluded(failure, reader.maker, faces, manifest)
-        return Result(
-            schema=RESULT_SCHEMA,
-            file=os.fspath(self._path),
-            state=said.state,
-            reason=said.reason,
-            verdict=said.verdict,
-            fake_probability=said.fake_probability,
-            pairs_judged=sum(len(item.clip.pair_logits) for item in self._judged),
-            pairs_total=reader.maker.pairs,
+        return result_of(
+            os.fspath(self._path),
+            self._judged,
+            self._reader.maker,
+            self._clock,
+            judge,
+            failure=failure,
+            deciding=self._deciding,
             stopped=self._stopped,
-            faces=faces,
-            bundle=BundleIdentity(manifest.name, bundle.sha256, manifest.licence),
-            provider=provider,
-            precision=precision,
-            timing_ms=TimingMs(
-                decode=clock.spent_ms("decode"),
-                faces=clock.spent_ms("faces"),
-                crop=clock.spent_ms("crop"),
-                detector=1e3 * sum(item.spent_s for item in self._judged),
-                total=clock.total_ms(),
-            ),
         )
 
     def _next_frame(self, ahead: ReadAhead[Frame], core: Core) -> Frame | None:
@@ -175,7 +159,7 @@ class FileRun:
 
     def _keep(self, judged: Iterator[tuple[FaceClip, ClipLogits]]) -> None:
         for clip, logits in judged:
-            self._judged.append(_judged_clip(clip, logits))
+            self._judged.append(judged_clip(clip, logits))
             self._reader.count_judged()
 
 
@@ -249,12 +233,6 @@ def _sample_size(effort: Effort, length_s: float) -> int | None:
         return effort.max_clips
     wanted = effort.clips_per_minute * length_s / 60
     return max(math.ceil(min(wanted, MAX_CLIPS_LIMIT)), 1)
-
-
-def _judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:
-    pairs = tuple(float(logit) for logit in logits.pair_logits)
-    result = ClipResult(clip.start_s, clip.end_s, clip.box, logits.clip_logit, pairs)
-    return JudgedClip(clip.track, clip.is_background, result, logits.spent_s)
 
 
 def _frame_bytes(frame: Frame) -> int:

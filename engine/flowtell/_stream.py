@@ -20,8 +20,9 @@ from ._frame import RgbFrame
 from ._host_frame import frame_from_host
 from ._judging import JudgePool, Ticket
 from ._pipeline import FaceGraphs
+from ._result import Result
 from ._run_control import RunControl
-from ._verdict import sigmoid
+from ._verdict import Judge, JudgedClip, judged_clip, result_of, sigmoid
 
 __all__ = ["Stream", "StreamScore"]
 
@@ -58,13 +59,18 @@ class Stream:
     `Detector.detect` gives for the file, bit for bit. Use as a context manager, or call `close`.
     """
 
-    def __init__(self, graphs: FaceGraphs, pool: JudgePool, cores: Cores, owner: object) -> None:
+    def __init__(
+        self, graphs: FaceGraphs, pool: JudgePool, cores: Cores, judge: Judge, owner: object
+    ) -> None:
         """Judge with `pool`, which lives as long as `owner` does."""
         self._owner = owner
         self._pool = pool
         self._cores = cores
         self._control = RunControl()
-        self._maker = graphs.clip_maker(StageClock())
+        self._judge = judge
+        self._judged: list[JudgedClip] = []
+        self._clock = StageClock()
+        self._maker = graphs.clip_maker(self._clock)
         self._waiting: deque[tuple[FaceClip, Ticket]] = deque()
         self._known_scores: list[StreamScore] = []
         self._latest_s = -math.inf
@@ -119,6 +125,18 @@ class Stream:
         self._is_over = True
         return scores
 
+    def result(self, name: str = "") -> Result:
+        """Return the judgement of the video as far as its scores are known; after `finish`, of the whole.
+
+        Then it is what `Detector.detect` says of a file of these frames, but for `file` and `timing_ms`
+        (`decode` is 0: the host decodes). It may be asked for at any time, also of a closed stream. For it a
+        stream keeps the logits of every clip, some 1 kB a clip: begin a new stream where a video never ends.
+
+        Args:
+            name: what `file` says.
+        """
+        return result_of(name, self._judged, self._maker, self._clock, self._judge)
+
     def close(self) -> None:
         """End the stream; what is not yet judged is dropped."""
         self._is_over = True
@@ -137,6 +155,8 @@ class Stream:
     def _known(self, core: Core, may_wait: int) -> list[StreamScore]:
         """Return the scores from the oldest on: those that are there, and all but the last `may_wait`."""
         for clip, logits in known_in_order(self._waiting, may_wait, core, self._control):
+            judged = judged_clip(clip, logits)
+            self._judged.append(judged)
             score = StreamScore(
                 clip.track,
                 clip.start_s,
@@ -145,7 +165,7 @@ class Stream:
                 clip.is_background,
                 sigmoid(logits.clip_logit),
                 logits.clip_logit,
-                tuple(float(logit) for logit in logits.pair_logits),
+                judged.clip.pair_logits,
             )
             self._known_scores.append(score)
         scores, self._known_scores = self._known_scores, []

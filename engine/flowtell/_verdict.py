@@ -1,4 +1,4 @@
-"""From the logits of clips to the probability of a face and the verdict on a file: averages, no pixels."""
+"""From the logits of clips to the probability of a face and the result of a video: averages, no pixels."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ._clips import MIN_FACE_PX, MIN_PAIRS, ClipMaker
+from ._bundle import Bundle
+from ._clips import MIN_FACE_PX, MIN_PAIRS, ClipMaker, FaceClip
+from ._clock import StageClock
 from ._errors import DecodeError
+from ._judging import ClipLogits
 from ._manifest import LeastEvidence, Manifest
-from ._result import ClipResult, FaceResult
+from ._result import RESULT_SCHEMA, BundleIdentity, ClipResult, FaceResult, Result, TimingMs
 
 __all__ = [
     "Conclusion",
+    "Judge",
     "JudgedClip",
     "concluded",
     "deciding_tracks",
     "faces_from_clips",
     "file_probability",
     "file_state",
+    "judged_clip",
+    "result_of",
     "sigmoid",
     "verdict_of",
 ]
@@ -32,6 +38,15 @@ class JudgedClip:
     is_background: bool
     clip: ClipResult
     spent_s: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What judges: an open bundle, the provider as its runtime names it, and the detector's precision."""
+
+    bundle: Bundle
+    provider: str
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,63 @@ def sigmoid(logit: float) -> float:
         return 1.0 / (1.0 + math.exp(-logit))
     growth = math.exp(logit)
     return growth / (1.0 + growth)
+
+
+def judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:
+    """Return what a result keeps of a clip and of what the detector said about it."""
+    pairs = tuple(float(logit) for logit in logits.pair_logits)
+    result = ClipResult(clip.start_s, clip.end_s, clip.box, logits.clip_logit, pairs)
+    return JudgedClip(clip.track, clip.is_background, result, logits.spent_s)
+
+
+def result_of(
+    file: str,
+    judged: Sequence[JudgedClip],
+    maker: ClipMaker,
+    clock: StageClock,
+    judge: Judge,
+    *,
+    failure: DecodeError | None = None,
+    deciding: set[int] | None = None,
+    stopped: str = "all",
+) -> Result:
+    """Return the result of a video.
+
+    Args:
+        file: what it says in `file`.
+        judged: the clips that were judged, in order of time.
+        maker: what was seen in the video.
+        clock: what its stages took.
+        judge: what judged it.
+        failure: why it could not be read, or not to its end.
+        deciding: as of `faces_from_clips`.
+        stopped: as of `Result`.
+    """
+    manifest = judge.bundle.manifest
+    faces = faces_from_clips(judged, manifest.pairs_per_clip, deciding)
+    said = concluded(failure, maker, faces, manifest)
+    return Result(
+        schema=RESULT_SCHEMA,
+        file=file,
+        state=said.state,
+        reason=said.reason,
+        verdict=said.verdict,
+        fake_probability=said.fake_probability,
+        pairs_judged=sum(len(item.clip.pair_logits) for item in judged),
+        pairs_total=maker.pairs,
+        stopped=stopped,
+        faces=faces,
+        bundle=BundleIdentity(manifest.name, judge.bundle.sha256, manifest.licence),
+        provider=judge.provider,
+        precision=judge.precision,
+        timing_ms=TimingMs(
+            decode=clock.spent_ms("decode"),
+            faces=clock.spent_ms("faces"),
+            crop=clock.spent_ms("crop"),
+            detector=1e3 * sum(item.spent_s for item in judged),
+            total=clock.total_ms(),
+        ),
+    )
 
 
 def deciding_tracks(clips: Iterable[tuple[int, bool, int]], pairs_per_clip: int) -> set[int]:

@@ -142,7 +142,7 @@ def test_rotation_is_honoured(write_video, clockwise, size):
 
 def test_missing_files_folders_and_text(tmp_path):
     assert "does not exist" in broken(tmp_path / "nowhere.mp4", "undecodable")[1]
-    assert "is not a file" in broken(tmp_path, "undecodable")[1]
+    assert "is a folder" in broken(tmp_path, "undecodable")[1]
     for name, data in {"empty.mp4": b"", "text.mp4": b"hello\n" * 5000, "zeros.mp4": bytes(9999)}.items():
         (tmp_path / name).write_bytes(data)
         assert "cannot be opened as a video" in broken(tmp_path / name, "undecodable")[1]

@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,31 @@ def test_a_stream_scores_as_its_file_bit_for_bit(tiny):
     assert clips_of_scores(scores) == clips_of_file(tiny.detect(NATURAL))
     assert [score.start_s for score in scores] == sorted(score.start_s for score in scores)
     assert all(score.fake_probability == sigmoid(score.logit) for score in scores)
+
+
+def test_a_finished_stream_has_the_result_of_its_file(tiny):
+    wanted = tiny.detect(SWAPPED)
+    with tiny.stream() as stream, VideoReader(SWAPPED) as reader:
+        assert stream.result().state == "too_short"
+        for frame in reader:
+            stream.push(frame.image, timestamp_s=frame.time_s)
+        before = stream.result("so far")
+        stream.finish()
+    assert (before.file, before.state) == ("so far", "ok")
+    assert 0 < before.pairs_judged < wanted.pairs_judged
+    got = stream.result(str(SWAPPED))
+    assert got.timing_ms.decode == 0 < got.timing_ms.detector
+    assert replace(got, timing_ms=wanted.timing_ms) == wanted
+
+
+def test_a_stream_without_a_face_says_so(tiny):
+    with tiny.stream() as stream:
+        for number in range(8):
+            stream.push(np.full((64, 64, 3), 30 * number, np.uint8), timestamp_s=number / 25)
+        stream.finish()
+        result = stream.result()
+    assert (result.state, result.verdict, result.fake_probability) == ("no_face", "undecided", None)
+    assert "no face was found in its 8 frames" in result.reason
 
 
 def test_a_stream_of_a_real_video_scores_as_its_file_bit_for_bit(tiny, dev_data):
