@@ -14,9 +14,6 @@ from flowtell.benchmarks.statistics import quantile
 
 __all__ = ["Choice", "Limits", "race", "tune"]
 
-NEAR = 0.10
-"""What a choice may cost beside the best: a tenth is what trials of two seconds can tell apart."""
-
 FINALISTS, TURNS = 3, 2
 """So many are raced, where so many may still be the best, in so many turns."""
 

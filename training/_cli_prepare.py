@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from flowtell import InputError
+from flowtell._cli_text import count_from_one
 from flowtell.training._progress import ItemBar
 from flowtell.training.labels import label_folders, read_labels
 from flowtell.training.prepare import FACES, PrepareSettings, dropped_lines, prepare
@@ -56,8 +57,8 @@ def _parser():
         metavar="DIR",
         help="also store the flow of each clip: a bundle, a model folder, or a run of flowtell train flow",
     )
-    add("--clips", type=_positive, default=6, metavar="N", help="clips a video at most; default: 6")
-    add("--workers", type=_positive, metavar="N", help="processes at the same time (default: all cores)")
+    add("--clips", type=count_from_one, default=6, metavar="N", help="clips a video at most; default: 6")
+    add("--workers", type=count_from_one, metavar="N", help="processes at the same time (default: all cores)")
     add(
         "--faces",
         choices=FACES,
@@ -70,9 +71,3 @@ def _parser():
         help="in a folder, take a file for a person of its own where its name names nobody",
     )
     return parser
-
-
-def _positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
-    return int(text)

@@ -1,11 +1,23 @@
-"""What the command shows of names and words that come from files, and where nobody sees it."""
+"""Words of the command: numbers that it is given, and names and words of files that it shows."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from typing import TextIO
 
-__all__ = ["drop_output", "printable"]
+__all__ = ["count_from_one", "drop_output", "printable"]
+
+
+def count_from_one(text: str) -> int:
+    """Return the number that an argument is, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: where it is no whole number of at least 1.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
+    return int(text)
 
 
 def drop_output(stream: TextIO) -> None:

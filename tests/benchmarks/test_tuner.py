@@ -18,7 +18,7 @@ from flowtell.benchmarks.probe import Measured, Probe, Probes
 from flowtell.benchmarks.settings_grid import Grid, Point, grid_of
 from flowtell.benchmarks.sweep import Store, write_samples
 from flowtell.benchmarks.sweep_picture import unbeaten
-from flowtell.benchmarks.tuner import NEAR, TURNS, Limits, race, tune
+from flowtell.benchmarks.tuner import TURNS, Limits, race, tune
 
 GRID = Grid(("cpu", "openvino"), ("fp32", "fp16", "int8"), (1, 2), (1, 2, 4, 8), (16,))
 
@@ -64,7 +64,8 @@ def test_its_choice_is_near_the_best_of_all_in_a_third_of_the_points(seed):
     machine = Machine(seed)
     choice = tune(GRID, machine.measure, Limits())
     best = max(machine.true_rate(point) for point in GRID.points())
-    assert machine.true_rate(choice.point) >= (1 - NEAR) * best
+    # a tenth is what trials of two seconds can tell apart
+    assert machine.true_rate(choice.point) >= 0.9 * best
     assert len(choice.trials) == len(machine.tried) <= len(GRID.points()) / 2
     assert len(set(machine.tried)) <= len(GRID.points()) / 3  # those tried again are open already
 
