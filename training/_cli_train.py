@@ -156,8 +156,8 @@ def _parser():
         "--preset",
         default="default",
         metavar="NAME",
-        help="settings to start from: default; of the classifier "
-        "also original, the recipe of the original method",
+        help="settings to start from: default; of the classifier also bundle, the form of the default "
+        "bundle, and original, the recipe of the original method",
     )
     add("--settings", type=Path, metavar="FILE.toml", help="settings over those of the preset")
     add("--no-plots", action="store_true", help=f"do not draw {CURVES_NAME}")

@@ -19,7 +19,7 @@ from flowtell.training.linear_judge import choose_penalty, clip_features, fit_vi
 from flowtell.training.prepare import PrepareSettings, prepare
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.run_folder import file_sha256
-from flowtell.training.settings import ClassifierSettings, FlowSettings
+from flowtell.training.settings import PRESETS, ClassifierSettings, FlowSettings
 from flowtell.training.stored_flow import write_stored_flow
 from flowtell.training.synthetic_flow import MotionConfig
 from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, TEACHER_NAME
@@ -123,11 +123,7 @@ class Recipe:
             network="full_normalised",
         )
     )
-    classifier: ClassifierSettings = field(
-        default_factory=lambda: ClassifierSettings(
-            encoding="uv_residual", input_size=64, head_units=(), blocks=4, pair_stride=2
-        )
-    )
+    classifier: ClassifierSettings = PRESETS["classifier"]["bundle"]
     penalties: tuple[float, ...] = (2e-5, 6e-5, 2e-4, 6e-4)
     penalty: float = 6e-5
     aside: tuple[str, ...] = ("actors(DFD)",)

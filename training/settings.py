@@ -321,8 +321,10 @@ _ORIGINAL = ClassifierSettings(
     label_smoothing=0.0,
     validation_steps=140,
 )
+# The default bundle's form, which the study found best (docs/model-study.md).
+_BUNDLE = ClassifierSettings(encoding="uv_residual", input_size=64, head_units=(), blocks=4, pair_stride=2)
 PRESETS = {
     "flow": {"default": FlowSettings()},
-    "classifier": {"default": ClassifierSettings(), "original": _ORIGINAL},
+    "classifier": {"default": ClassifierSettings(), "bundle": _BUNDLE, "original": _ORIGINAL},
     "cnn_lstm": {"default": ClipLSTMSettings()},
 }
