@@ -139,7 +139,7 @@ def _evaluate_detector(arguments, path):
     }
     if learned:
         report["learned_from"] = learned
-    if arguments.calibrate:
+    if arguments.calibrate and (report["file"]["auc"]["value"] or 0) > 0.5:
         report["calibrated"] = (
             f"calibrated on what it judged ({arguments.part} of the set): at this temperature and these "
             "thresholds its figures would be too good; measure them on other people"
@@ -147,6 +147,13 @@ def _evaluate_detector(arguments, path):
     write_json(path, report)
     print("\n".join(_table(report)))
     if arguments.calibrate:
+        auc = report["file"]["auc"]["value"]
+        if auc is None or auc <= 0.5:
+            # a threshold would turn the verdicts round
+            raise InputError(
+                f"'{arguments.model}' does not tell these fakes from these originals (AUC of files: "
+                f"{'none' if auc is None else format(auc, '.2f')}): it is not calibrated and stays as it was"
+            )
         found = report["manifest"]
         update_facts(arguments.model, found["temperature"], found["thresholds"])
         print(f"calibrated {arguments.model}: temperature {found['temperature']:.3f}")

@@ -183,7 +183,8 @@ def fit_temperature(logits, labels, before=1.0):
 
     Returns:
         a temperature; times `before` it lies between 0.05 and 20, on a logarithmic grid of 1 %. It is 1 where
-        the least would be best: logits that tell these examples apart say nothing of how often they err.
+        the least would be best: logits that tell these examples apart say nothing of how often they err. And
+        where the greatest would: they do not tell them apart at all.
     """
     logits, labels = np.asarray(logits, float), np.asarray(labels)
     weights = np.where(labels == 1, 0.5 / max(1, (labels == 1).sum()), 0.5 / max(1, (labels == 0).sum()))
@@ -191,7 +192,7 @@ def fit_temperature(logits, labels, before=1.0):
     grid = np.exp(np.arange(np.log(0.05), np.log(20), 0.01)) / before
     losses = [np.sum(weights * np.logaddexp(0, signed / t)) for t in grid]
     best = int(np.argmin(losses))
-    return float(grid[best]) if best else 1.0
+    return float(grid[best]) if 0 < best < len(grid) - 1 else 1.0
 
 
 def sigmoid(logits):

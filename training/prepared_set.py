@@ -8,7 +8,7 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowtell import InputError
@@ -37,6 +37,7 @@ class PreparedSet:
     index: dict
     videos: list[LabelledVideo]
     numbers: list[int]
+    _known: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder):
@@ -113,12 +114,21 @@ class PreparedSet:
         entry = self.entry(position)
         path = self.folder / part / f"{entry['number']:05d}.tfrecord"
         arrays = read_arrays(path, name)
+        self._require_own(path, entry["shard"] if part == "clips" else entry.get("flow"))
         if len(arrays) != len(entry["clips"]):
             raise InputError(
                 f"the shard '{path}' holds {len(arrays)} clips where the index has {len(entry['clips'])}: "
                 "run flowtell prepare again"
             )
         return arrays
+
+    def _require_own(self, path, shard):
+        """Refuse a shard that is whole and another's, as of two sets that were mixed; each is hashed once."""
+        if shard is None or path in self._known:
+            return
+        if file_sha256(path) != shard["sha256"]:
+            raise InputError(f"the shard '{path}' is not the one of the index: run flowtell prepare again")
+        self._known.add(path)
 
     def clips_sha256(self):
         """Return the hash of each shard of clips, in the index's order: of the set whatever its flow."""

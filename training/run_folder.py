@@ -99,9 +99,20 @@ def claim(folder, settings, output=None):
     except OSError as error:
         raise InputError(f"'{path}' cannot be read and written: {error.strerror or error}") from error
     if held != text:
+        names = _differing(held, settings)
         raise InputError(
-            f"'{folder}' holds a run with other settings; name another folder to start a new one"
+            f"'{folder}' holds a run with other settings{names}; name another folder to start a new one"
         )
+
+
+def _differing(held, settings):
+    """Return the names of the settings that differ from those of a text of JSON, in brackets, if any."""
+    try:
+        known, wanted = json.loads(held), json.loads(json.dumps(settings))
+        names = sorted(k for k in known.keys() | wanted.keys() if known.get(k) != wanted.get(k))
+    except (ValueError, AttributeError):
+        return ""
+    return f" ({', '.join(names)})" if names else ""
 
 
 def file_sha256(path):

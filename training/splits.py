@@ -49,7 +49,7 @@ def split_videos(videos, by="identity", seed=0):
         parts = {"train": order[:first], "validation": order[first:second], "test": order[second:]}
     else:
         raise InputError(f"videos are split by identity or by video, not by {by!r}")
-    return _checked(videos, parts, seed)
+    return _checked(videos, parts, seed, by)
 
 
 def kfold_split(videos, fold, count, seed=0):
@@ -142,11 +142,14 @@ def _by_identity(videos, seed):
     return parts
 
 
-def _checked(videos, parts, seed):
+def _checked(videos, parts, seed, by="identity"):
     for name in PARTS:
         if {videos[p].label for p in parts[name]} != {0, 1}:
+            what = f"the part {name} would not hold both real and fake videos"
+            if by == "video":
+                raise InputError(f"{what}: there are too few of them; add some")
             raise InputError(
-                f"the part {name} would not hold both real and fake videos: there are too few people who "
-                "share no video; add some, or split by video and do not trust the figures"
+                f"{what}: there are too few people who share no video; add some, or split by video and do "
+                "not trust the figures"
             )
     return {name: interleaved(videos, [int(p) for p in parts[name]], seed) for name in PARTS}

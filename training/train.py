@@ -130,6 +130,7 @@ def _write_model(settings, prepared, folder, network, task, result, kind, stated
     if holds_models(folder / MODEL_FOLDER_NAME, models):
         # the run had ended before; what was calibrated or written into its papers since stays
         return
+    learned = len(stated[SPLIT_KEY][LEARNED_KEY])
     thresholds = [
         {"fake_probability": 0.5, "operating_point": "not calibrated yet: flowtell evaluate --calibrate"}
     ]
@@ -140,15 +141,15 @@ def _write_model(settings, prepared, folder, network, task, result, kind, stated
         "crop_margin": prepared.index["settings"]["crop_margin"],
         "thresholds": thresholds,
         "training_data": [
-            {"name": f"{len(prepared.videos)} videos, index {prepared.sha256()[:16]}", "terms": licence}
+            {"name": f"{learned} videos of the set, index {prepared.sha256()[:16]}", "terms": licence}
         ],
         "certificates": [],
     }
     figures = ", ".join(f"{k} {v:.4g}" for k, v in best.items() if k not in ("epoch", "step"))
     card = (
-        f"# {name}\n\nA {kind} trained by flowtell on {len(prepared.videos)} videos "
-        f"(Keras {keras.__version__}). Kept: step {result.best_step} ({figures}). It has not been evaluated "
-        "on people it never saw: flowtell evaluate does that.\n"
+        f"# {name}\n\nA {kind} trained by flowtell on {learned} videos of a set of "
+        f"{len(prepared.videos)} (Keras {keras.__version__}). Kept: step {result.best_step} ({figures}). "
+        "It has not been evaluated on people it never saw: flowtell evaluate does that.\n"
     )
     note = other_crops(prepared)
     if note:

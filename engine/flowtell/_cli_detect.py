@@ -30,10 +30,12 @@ __all__ = ["main"]
 def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
-    videos = arguments.video + ([] if arguments.files_from is None else names_from(arguments.files_from))
+    if arguments.files_from.count("-") > 1:
+        raise InputError("--files-from: standard input is one list")
+    videos = arguments.video + [name for path in arguments.files_from for name in names_from(path)]
     if not videos:
-        if arguments.files_from is not None:
-            raise InputError(f"--files-from: the list '{arguments.files_from}' names no file")
+        if arguments.files_from:
+            raise InputError(f"--files-from: the list '{arguments.files_from[0]}' names no file")
         raise InputError("there is nothing to judge: name video files, or a list of them with --files-from")
     effort = effort_from_words(arguments)
     with _named("--timeout"):
@@ -137,11 +139,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="flowtell detect",
         description="Judge video files by how the faces in them move.",
         epilog="Exit code: 0 every file was judged, or showed too little of a face to judge by "
-        "(thin_evidence); 1 some file could not be judged, 2 wrong usage, 130 interrupted.",
+        "(thin_evidence); 1 some file could not be judged, 2 wrong usage, or the run could not go on; "
+        "130 interrupted.",
     )
     parser.add_argument("video", nargs="*", metavar="VIDEO", help="video files")
     parser.add_argument(
         "--files-from",
+        action="append",
+        default=[],
         metavar="LIST",
         help="judge the files named in LIST, too: one a line, or each ended by NUL (find -print0); - is "
         "standard input",

@@ -137,7 +137,18 @@ class ClipMaker:
         self.found_faces = 0
 
     def push(self, frame: Frame) -> list[FaceClip]:
-        """Take the next frame; return the clips that it completed, in the order of their tracks."""
+        """Take the next frame; return the clips that it completed, in the order of their tracks.
+
+        An error of a graph ends every clip and track, without a clip: some may lack the frame.
+        """
+        try:
+            return self._push(frame)
+        except BaseException:
+            self._tracks = []
+            self._frames_since_look = _LOOK_AGAIN_FRAMES
+            raise
+
+    def _push(self, frame: Frame) -> list[FaceClip]:
         done: list[FaceClip] = []
         if self._previous is not None:
             box = next((track.clip.box for track in self._tracks if track.clip), None)
@@ -187,7 +198,7 @@ class ClipMaker:
 
     def _is_look_due(self) -> bool:
         clips = [track.clip for track in self._tracks]
-        full = any(clip is not None and clip.pairs == self._pairs_per_clip for clip in clips)
+        full = any(clip is not None and clip.pairs >= self._pairs_per_clip for clip in clips)
         return full or ((not clips or None in clips) and self._frames_since_look >= _LOOK_AGAIN_FRAMES)
 
     def _look(self, frame: Frame) -> list[FaceClip]:

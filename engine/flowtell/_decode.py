@@ -268,7 +268,9 @@ def require_file(path: str | os.PathLike[str]) -> None:
         raise DecodeError("undecodable", f"it cannot be opened as a video: {_words(error)}") from error
     if is_file:
         return
-    what = "is a folder: name the videos in it" if Path(path).is_dir() else "is not a file"
+    # an empty name would be the working folder
+    is_folder = bool(os.fspath(path)) and Path(path).is_dir()
+    what = "is a folder: name the videos in it" if is_folder else "is not a file"
     raise DecodeError("undecodable", f"'{path}' {what if exists else 'does not exist'}")
 
 

@@ -59,6 +59,9 @@ MAX_PAYLOAD_BYTES = 8192
 """The longest message is a path: 4096 bytes on Linux (PATH_MAX), and its limits."""
 
 MAX_REASON_BYTES = 1000
+MAX_TIME_S = 1e12
+"""How far from 0 times may lie, and what a file may last: beyond any clock, and sums of them stay numbers."""
+
 SLOTS = 8
 _RGB = 3
 SLOT_BYTES = -(-MAX_FRAME_PX * _RGB // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
@@ -169,7 +172,7 @@ class FrameNotice:
             raise ProtocolError(f"a frame of {notice.width}x{notice.height} px")
         if notice.slot >= SLOTS:
             raise ProtocolError(f"slot {notice.slot} of {SLOTS}")
-        if not math.isfinite(notice.time_s):
+        if not abs(notice.time_s) <= MAX_TIME_S:
             raise ProtocolError(f"a frame at {notice.time_s} s")
         return notice
 
@@ -242,7 +245,7 @@ def pack_duration(duration_s: float | None) -> bytes:
 def unpack_duration(payload: bytes) -> float | None:
     """Return what a payload of OPENED says, in seconds; None for what is no sane duration."""
     (duration_s,) = _unpacked(_OPENED, payload)
-    return duration_s if math.isfinite(duration_s) else None
+    return duration_s if 0 < duration_s <= MAX_TIME_S else None
 
 
 def pack_slot(slot: int) -> bytes:

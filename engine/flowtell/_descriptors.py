@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 
 __all__ = ["connected_sockets", "sealed_memory"]
+
+# Linux's own numbers (linux/memfd.h, linux/fcntl.h): not every Python names them
+_CLOEXEC, _ALLOW_SEALING = 1, 2
+_ADD_SEALS, _SEAL_SEAL, _SEAL_SHRINK, _SEAL_GROW = 1033, 1, 2, 4
 
 
 def sealed_memory(size: int) -> int:
@@ -17,13 +22,28 @@ def sealed_memory(size: int) -> int:
     """
     import fcntl  # POSIX alone has it
 
-    memory = _above_standard(os.memfd_create("flowtell-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+    memory = _above_standard(_unnamed_memory())
     try:
         os.ftruncate(memory, size)
-        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        fcntl.fcntl(memory, _ADD_SEALS, _SEAL_SEAL | _SEAL_SHRINK | _SEAL_GROW)
     except BaseException:
         os.close(memory)
         raise
+    return memory
+
+
+def _unnamed_memory() -> int:
+    name, flags = "flowtell-frames", _CLOEXEC | _ALLOW_SEALING
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name, flags)
+    # Pythons built against a glibc before 2.27, as conda's, do not have what the C library here has
+    import ctypes
+
+    create = getattr(ctypes.CDLL(None, use_errno=True), "memfd_create", None)
+    memory = -1 if create is None else int(create(name.encode(), flags))
+    if memory < 0:
+        code = errno.ENOSYS if create is None else ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
     return memory
 
 

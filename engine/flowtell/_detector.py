@@ -180,6 +180,9 @@ class Detector:
         Raises:
             InputError: from within `progress` of a run of its own.
         """
+        if not self._pool.is_own:
+            # a fork's: its locks may be held by threads that it does not have
+            return
         self._cores.require_none_held()
         with process_heap.run():
             self._finalizer()

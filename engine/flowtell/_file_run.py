@@ -58,12 +58,14 @@ class FileRun:
         self._control = control
         self._clock = StageClock()
         is_sampled = effort != EVERYTHING
-        self._reader = ClipReader(graphs, path, self._clock, progress, is_sampled=is_sampled)
+        watched = None if progress is None else self._watched(progress)
+        self._reader = ClipReader(graphs, path, self._clock, watched, is_sampled=is_sampled)
         self._judged: list[JudgedClip] = []
         self._deciding: set[int] | None = None
         self._stopped = "all"
         self._time_is_up = False
         self._colours_failed: DecodeError | None = None
+        self._callers_error: DecodeError | None = None
 
     def judge(self, manifest: Manifest) -> None:
         """Read the file and judge it.
@@ -87,6 +89,8 @@ class FileRun:
                 else:
                     self._judge_sample(clips, core)
         except DecodeError as error:
+            if error is self._callers_error:
+                raise
             # of a clip that was to be judged: those before it are no sample
             self._colours_failed = error
             self._judged.clear()
@@ -110,6 +114,17 @@ class FileRun:
             deciding=self._deciding,
             stopped=self._stopped,
         )
+
+    def _watched(self, progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+        def call(latest: Progress) -> None:
+            try:
+                progress(latest)
+            except DecodeError as error:
+                # of another file, which the caller reads
+                self._callers_error = error
+                raise
+
+        return call
 
     def _next_frame(self, ahead: ReadAhead[Frame], core: Core) -> Frame | None:
         # a sample is judged once the file has been read, which may be hours after the detector was closed

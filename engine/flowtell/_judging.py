@@ -103,13 +103,18 @@ class JudgePool:
             self._changed.notify()
         return ticket
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process started the workers, and is no fork of the one that did."""
+        return os.getpid() == self._owner
+
     def require_open(self) -> None:
         """Return where the pool still judges.
 
         Raises:
             InputError: where the detector has been closed, or this process is a fork, which has no workers.
         """
-        if os.getpid() != self._owner:
+        if not self.is_own:
             raise InputError("the detector was opened before this process was forked: open one here")
         if self._is_closed:
             raise InputError("the detector is closed: open it again")
@@ -125,6 +130,8 @@ class JudgePool:
 
     def drop(self, ticket: Ticket) -> None:
         """Take one clip back: where it still waits it is not judged."""
+        if not self.is_own:
+            return
         with self._changed:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
@@ -132,6 +139,9 @@ class JudgePool:
 
     def withdraw(self, control: RunControl) -> None:
         """Take a run's clips back: those that wait are not judged, and a call for no other run is ended."""
+        if not self.is_own:
+            # as in `close`
+            return
         with self._changed:
             for ticket in [ticket for ticket in self._waiting if ticket.control is control]:
                 self._waiting.remove(ticket)
@@ -142,7 +152,7 @@ class JudgePool:
 
     def close(self) -> None:
         """End every worker and every call; what still waits is cancelled."""
-        if os.getpid() != self._owner:
+        if not self.is_own:
             # they are another process's, as are those who hold the lock
             return
         with self._changed:

@@ -118,14 +118,20 @@ class ClipReader:
 
     def clips(self, frames: Iterable[Frame]) -> Iterator[FaceClip]:
         """Yield the clips of `frames`, those of this reader's own, as they complete."""
-        try:
-            for frame in frames:
-                done = self.maker.push(frame)
-                clips = self._latest.clips + len(done)
-                self._report(time_s=frame.time_s, duration_s=self._duration_s, clips=clips)
-                yield from done
-        except DecodeError as error:
-            self.failure = error
+        left = iter(frames)
+        while True:
+            try:
+                frame = next(left, None)
+                done = [] if frame is None else self.maker.push(frame)
+            except DecodeError as error:
+                self.failure = error
+                break
+            if frame is None:
+                break
+            # outside: what a caller's progress raises is no failure of the file
+            clips = self._latest.clips + len(done)
+            self._report(time_s=frame.time_s, duration_s=self._duration_s, clips=clips)
+            yield from done
         try:
             done = self.maker.finish()
         except DecodeError as error:
@@ -143,7 +149,7 @@ class ClipReader:
         """Return the share of the file that lies before a time; None where its header does not tell."""
         if self._duration_s is None or not 0 < time_s < self._duration_s:
             return None
-        return time_s / self._duration_s
+        return time_s / self._duration_s or None
 
     @property
     def time_s(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +75,7 @@ class Stream:
         self._waiting: deque[tuple[FaceClip, Ticket]] = deque()
         self._known_scores: list[StreamScore] = []
         self._latest_s = -math.inf
-        self._is_over = False
+        self._is_over = self._is_finished = self._has_failed = False
 
     def __enter__(self) -> Stream:
         """Return the stream."""
@@ -105,7 +106,7 @@ class Stream:
             raise InputError(f"timestamp_s must be a number and not go back, as {timestamp_s!r} does")
         image = frame_from_host(frame)
         self._latest_s = timestamp_s
-        with self._cores.held(urgent=True) as core:
+        with self._cores.held(urgent=True) as core, self._whole_or_not():
             self._submit(self._maker.push(RgbFrame(image, float(timestamp_s))))
             return self._known(core, self._pool.clips_ahead)
 
@@ -119,23 +120,33 @@ class Stream:
             ProviderError, BundleError: where a graph fails while it runs.
         """
         self._require_open()
-        with self._cores.held(urgent=True) as core:
+        with self._cores.held(urgent=True) as core, self._whole_or_not():
             self._submit(self._maker.finish())
             scores = self._known(core, 0)
-        self._is_over = True
+        self._is_over = self._is_finished = True
         return scores
 
     def result(self, name: str = "") -> Result:
         """Return the judgement of the video as far as its scores are known; after `finish`, of the whole.
 
         Then it is what `Detector.detect` says of a file of these frames, but for `file` and `timing_ms`
-        (`decode` is 0: the host decodes). It may be asked for at any time, also of a closed stream. For it a
-        stream keeps the logits of every clip, some 1 kB a clip: begin a new stream where a video never ends.
+        (`decode` is 0: the host decodes). Before, and where a graph failed, `stopped` is `budget`. It may be
+        asked for at any time, also of a closed stream. For it a stream keeps the logits of every clip, some
+        1 kB a clip: begin a new stream where a video never ends.
 
         Args:
             name: what `file` says.
         """
-        return result_of(name, self._judged, self._maker, self._clock, self._judge)
+        stopped = "all" if self._is_finished and not self._has_failed else "budget"
+        return result_of(name, self._judged, self._maker, self._clock, self._judge, stopped=stopped)
+
+    @contextmanager
+    def _whole_or_not(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._has_failed = True
+            raise
 
     def close(self) -> None:
         """End the stream; what is not yet judged is dropped."""

@@ -65,3 +65,14 @@ def test_what_may_not_be_looked_at_is_a_sentence(monkeypatch, capsys):
     assert main(["detect", "a.mp4"]) == 2
     said = "flowtell: '/of/another' may not be read, or written: Permission denied; ask for the right, or"
     assert capsys.readouterr().err.startswith(said)
+
+
+def test_every_list_is_read_and_standard_input_once(tmp_path, tiny_bundle, capsys):
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.txt").write_text(f"{tmp_path}/{name}.mp4\n")
+    lists = [word for name in ("first", "second") for word in ("--files-from", str(tmp_path / f"{name}.txt"))]
+    assert main(["detect", "--bundle", str(tiny_bundle), *lists]) == 1
+    out = capsys.readouterr().out
+    assert out.index("first.mp4") < out.index("second.mp4")
+    assert main(["detect", "--files-from", "-", "--files-from", "-"]) == 2
+    assert "standard input is one list" in capsys.readouterr().err

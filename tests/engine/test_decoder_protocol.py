@@ -58,6 +58,7 @@ BEHAVIOURS = {
     "pixels of no kind": OPENED + "frame(0, 2, 2, 0.0, layout=7)",
     "chroma that lies nowhere": OPENED + "frame(0, 2, 2, 0.0, layout=1, siting=7)",
     "a turn too many": OPENED + "frame(0, 2, 2, 0.0, layout=1, turns=4)",
+    "a time beyond any clock": OPENED + "frame(0, 2, 2, -1e308)",
     "a matrix that is none": OPENED + "frame(0, 2, 2, 0.0, layout=1, matrix=3)",
     "levels that are none": OPENED + "frame(0, 2, 2, 0.0, layout=1, levels=3)",
     "planes of an odd height": OPENED + "frame(0, 3, 2, 0.0, layout=1)",

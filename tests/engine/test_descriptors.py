@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from flowtell._descriptors import sealed_memory
 
 SHORT_OF_FILES = """
 import errno, os, resource
@@ -61,3 +64,15 @@ def test_too_few_files_are_a_sentence_and_leave_none_open():
         "no process that decodes videos can be started, as it needs a few more open files (Too many open "
         "files): close some, or raise the limit on them (ulimit -n)"
     }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has memory without a name")
+def test_a_python_that_does_not_name_linux_memory_has_it_all_the_same(monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")
+    memory = sealed_memory(4096)
+    try:
+        assert os.fstat(memory).st_size == 4096
+        with pytest.raises(PermissionError):
+            os.ftruncate(memory, 0)
+    finally:
+        os.close(memory)

@@ -39,3 +39,25 @@ def test_a_decoder_in_use_at_a_fork_ends_with_its_caller():
             assert state_of(decoder) in ("", "Z")
         finally:
             os.kill(fork, signal.SIGKILL)
+
+
+CLOSE_IN_A_FORK = """import os, signal, sys
+import flowtell
+detector = flowtell.Detector.open(sys.argv[1], provider="cpu", threads=1)
+stream = detector.stream()
+# as a thread that the fork does not have might hold them
+with detector._pool._changed, detector._cores._changed:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        stream.close()
+        detector.close()
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_closes_what_its_parent_has_in_use_without_waiting(tiny_bundle):
+    command = [sys.executable, "-W", "ignore", "-c", CLOSE_IN_A_FORK, str(tiny_bundle)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "7\n"

@@ -199,6 +199,7 @@ def test_errors_before_the_decoder_name_the_path_as_it_was_given(tmp_path, monke
     assert broken("nowhere.mp4", "undecodable")[1] == "'nowhere.mp4' does not exist"
     assert broken("pipe.mp4", "undecodable")[1] == "'pipe.mp4' is not a file"
     assert broken(".", "undecodable")[1] == "'.' is a folder: name the videos in it"
+    assert broken("", "undecodable")[1] == "'' is not a file"
     broken("a\0b", "undecodable")
     broken("x" * 5000, "undecodable")
 

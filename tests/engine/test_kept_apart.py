@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from flowtell import Detector, Effort, InputError, _frames, samples
+from flowtell import DecodeError, Detector, Effort, InputError, _frames, iter_face_clips, samples
 
 NATURAL, SWAPPED = samples.natural_path(), samples.swapped_path()
 
@@ -99,6 +99,17 @@ def test_time_is_up_for_a_file_that_waits_for_another_s_progress(tiny_bundle):
         assert first.result(30).state == "ok"
         results.close()
         assert slow.result().state == "ok"
+
+
+def test_what_progress_raises_is_no_state_of_the_file(tiny_bundle):
+    def read_another(_):
+        list(iter_face_clips("nowhere.mp4", tiny_bundle))
+
+    with Detector.open(tiny_bundle, threads=1) as detector:
+        with pytest.raises(DecodeError, match="nowhere"):
+            list(iter_face_clips(NATURAL, tiny_bundle, progress=read_another))
+        with pytest.raises(DecodeError, match="nowhere"):
+            detector.detect(NATURAL, progress=read_another)
 
 
 @pytest.mark.parametrize("use", ["detect", "detect_many", "next", "score_clips", "push", "close"])

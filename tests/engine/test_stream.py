@@ -64,11 +64,40 @@ def test_a_finished_stream_has_the_result_of_its_file(tiny):
             stream.push(frame.image, timestamp_s=frame.time_s)
         before = stream.result("so far")
         stream.finish()
-    assert (before.file, before.state) == ("so far", "ok")
+    assert (before.file, before.state, before.stopped) == ("so far", "ok", "budget")
     assert 0 < before.pairs_judged < wanted.pairs_judged
     got = stream.result(str(SWAPPED))
     assert got.timing_ms.decode == 0 < got.timing_ms.detector
     assert replace(got, timing_ms=wanted.timing_ms) == wanted
+
+
+def test_after_an_error_of_a_graph_a_stream_begins_anew_and_says_so(tiny_bundle, monkeypatch):
+    with Detector.open(tiny_bundle) as detector, detector.stream() as stream, VideoReader(NATURAL) as reader:
+        frames = list(reader)
+        whole = stream_file(detector, NATURAL)
+        find, calls = stream._maker._finder.find, []
+
+        def fail_once(frame):
+            calls.append(frame)
+            if len(calls) == 2:
+                raise ProviderError("no memory")
+            return find(frame)
+
+        monkeypatch.setattr(stream._maker._finder, "find", fail_once)
+        scores, failed_at = [], None
+        for number, frame in enumerate(frames):
+            try:
+                scores += stream.push(frame.image, timestamp_s=frame.time_s)
+            except ProviderError:
+                failed_at = number
+        scores += stream.finish()
+        result = stream.result()
+    assert failed_at == 16
+    # what that clip had is lost; those after it are whole, and as long as any
+    assert [len(score.pair_logits) for score in scores] == 5 * [16] or len(scores) >= 5
+    assert max(len(score.pair_logits) for score in scores) == 16 == len(whole[0].pair_logits)
+    assert min(score.start_s for score in scores) > frames[failed_at].time_s
+    assert (result.stopped, result.state) == ("budget", "ok")
 
 
 def test_a_stream_without_a_face_says_so(tiny):

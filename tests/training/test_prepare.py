@@ -155,8 +155,32 @@ def test_a_shard_cut_short_is_told_and_made_again(prepared, videos, tiny_bundle,
     shard.write_bytes(whole[:-9])
     with pytest.raises(InputError, match="cut short or corrupt: run flowtell prepare again"):
         PreparedSet.open(out).clips(1)
-    subprocess.run(command(videos, out, tiny_bundle), capture_output=True)
+    said = subprocess.run(command(videos, out, tiny_bundle), capture_output=True, text=True)
+    assert "holds flow: give --flow as before" in said.stderr
+    subprocess.run(command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)), capture_output=True)
     assert shard.read_bytes() == whole
+
+
+def test_a_shard_of_another_video_is_refused(prepared, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    first, second = (out / "clips" / f"{number:05d}.tfrecord" for number in (0, 2))
+    second.write_bytes(first.read_bytes())
+    mixed = PreparedSet.open(out)
+    mixed.clips(0)
+    with pytest.raises(InputError, match="is not the one of the index"):
+        mixed.clips(1)
+
+
+def test_a_set_that_lacks_a_class_is_not_finished_and_can_be_mended(videos, tiny_bundle, tmp_path):
+    def prepared_from(*rows):
+        labels = [LabelledVideo(videos / name, label, frozenset(), "m", "c") for name, label in rows]
+        return prepare(labels, tmp_path / "set", tiny_bundle, settings=PrepareSettings(1, 1))
+
+    with pytest.raises(InputError, match="all videos that gave a clip are real"):
+        prepared_from(("natural.mp4", 0), ("broken.mp4", 1))
+    assert not (tmp_path / "set" / "index.json").exists()
+    assert len(prepared_from(("natural.mp4", 0), ("swapped.mp4", 1)).videos) == 2
 
 
 def test_a_video_that_timed_out_is_read_again_and_a_broken_one_is_not(
@@ -296,7 +320,7 @@ def test_where_nothing_can_be_used_it_says_why(tmp_path, tiny_bundle):
 def test_clips_cut_otherwise_are_not_mixed(prepared, videos, tiny_bundle):
     from flowtell.training.labels import read_labels
 
-    with pytest.raises(InputError, match="holds a run with other settings"):
+    with pytest.raises(InputError, match=r"holds a run with other settings \(clips_per_file\)"):
         prepare(read_labels(videos / "labels.csv"), prepared[0], tiny_bundle, settings=PrepareSettings(1))
     assert json.loads((prepared[0] / "index.json").read_text())["format"] == 1
 

@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import h5py
+import numpy as np
 import pytest
 from processes import run_on_a_full_disk
 
@@ -45,6 +46,31 @@ def test_the_next_step_that_it_prints_judges_people_it_was_not_trained_on(comman
     parts = json.loads((tmp_path / "run" / "split.json").read_text())["parts"]
     assert report["part"] == "test"
     assert len(report["files"]) == len(parts["test"]) < len(parts["train"])
+
+
+def flicker_is_real(clips):
+    """Score clips the wrong way round."""
+    pairs = -np.abs(np.diff(clips.astype(np.float32), axis=1)).mean((2, 3, 4))
+    return pairs.mean(1), pairs
+
+
+def test_a_card_counts_the_videos_that_were_learned_from(command, tmp_path):
+    assert main(command) == 0
+    learned = len(json.loads((tmp_path / "run" / "split.json").read_text())["parts"]["train"])
+    card = (tmp_path / "run" / "model" / "MODEL_CARD.md").read_text()
+    assert f"trained by flowtell on {learned} videos of a set of 12 (Keras" in card
+
+
+def test_what_tells_nothing_apart_is_not_calibrated(command, made_set, tmp_path, capsys, monkeypatch):
+    assert main(command) == 0
+    monkeypatch.setattr("flowtell.training._cli_evaluate.keras_scorer", lambda _: flicker_is_real)
+    model = tmp_path / "run" / "model"
+    before = (model / "model.json").read_bytes()
+    words = ["evaluate", str(model), "--data", str(made_set.prepared.folder), "--no-plots"]
+    split = ["--split", str(tmp_path / "run" / "split.json"), "--part", "validation", "--calibrate"]
+    assert main([*words, *split, "--out", str(tmp_path / "q")]) == 2
+    assert "does not tell these fakes from these originals (AUC of files: 0." in capsys.readouterr().err
+    assert (model / "model.json").read_bytes() == before
 
 
 def test_runs_of_other_seeds_are_judged_by_the_same_people(command, made_set, tmp_path):
