@@ -83,8 +83,6 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     if source is not None:
         claim(folder / "flow", {"sha256": source[0].sha256})
     _require_same_videos(folder, videos)
-    if source is None:
-        _require_no_flow(folder)
     # An index says that a set is finished.
     try:
         (folder / INDEX_NAME).unlink(missing_ok=True)
@@ -131,16 +129,6 @@ def _require_same_videos(folder, videos):
     same = (video_sha256(video.path) == known for video, known in zip(videos, bytes_held, strict=False))
     if given[: len(held)] != held or (held and not any(same)):
         raise InputError(f"'{folder}' holds a finished set of other videos: name another folder")
-
-
-def _require_no_flow(folder):
-    """Refuse to take the flow out of a finished set: its index would not know of it any more."""
-    try:
-        flow = (_read(folder / INDEX_NAME) or {}).get("flow")
-    except (AttributeError, ValueError):
-        return
-    if flow and (folder / "flow").is_dir():
-        raise InputError(f"'{folder}' holds flow: give --flow as before, or remove its folder 'flow'")
 
 
 def _require_one_truth(videos):

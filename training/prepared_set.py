@@ -114,7 +114,8 @@ class PreparedSet:
         entry = self.entry(position)
         path = self.folder / part / f"{entry['number']:05d}.tfrecord"
         arrays = read_arrays(path, name)
-        self._require_own(path, entry["shard"] if part == "clips" else entry.get("flow"))
+        if part == "clips":
+            self._require_own(path, entry["shard"])
         if len(arrays) != len(entry["clips"]):
             raise InputError(
                 f"the shard '{path}' holds {len(arrays)} clips where the index has {len(entry['clips'])}: "
