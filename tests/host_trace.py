@@ -13,7 +13,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from flowtell._clips import ClipMaker, FaceClip
 from flowtell._clock import StageClock
 from flowtell._frame import Frame, RgbFrame
 from flowtell._pipeline import FaceGraphs, open_face_graphs
-from flowtell._result import BundleIdentity, ClipResult, Result, TimingMs
-from flowtell._verdict import JudgedClip, concluded, faces_from_clips, sigmoid
+from flowtell._result import ClipResult, TimingMs
+from flowtell._verdict import JudgedClip, result_of, sigmoid
 
 FLOWTELL_RGB = 1
 
@@ -122,25 +122,8 @@ class PythonHost:
             stopped = "budget" if sample.offered > max_clips else "all"
         judged = [judged_clip(clip, scores) for clip, scores in scored]
         lines = [clip_line(item) for item in judged]
-        manifest = self.detector.bundle.manifest
-        faces = faces_from_clips(judged, manifest.pairs_per_clip)
-        said = concluded(None, maker, faces, manifest)
-        result = Result(
-            schema=1,
-            file="trace",
-            state=said.state,
-            reason=said.reason,
-            verdict=said.verdict,
-            fake_probability=said.fake_probability,
-            pairs_judged=sum(len(item.clip.pair_logits) for item in judged),
-            pairs_total=maker.pairs,
-            stopped=stopped,
-            faces=faces,
-            bundle=BundleIdentity(manifest.name, self.detector.bundle.sha256, manifest.licence),
-            provider=self.detector.provider,
-            precision=self.detector.precision,
-            timing_ms=TimingMs(**NO_TIMING),
-        )
+        result = result_of("trace", judged, maker, StageClock(), self.detector._judge(), stopped=stopped)
+        result = replace(result, timing_ms=TimingMs(**NO_TIMING))
         return Trace(lines, result.to_json(), pixels)
 
     def clips(self, frames: Iterable[Frame]) -> list[tuple[FaceClip, ClipScores]]:

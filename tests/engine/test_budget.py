@@ -76,7 +76,7 @@ def test_ranks_below_a_bound_are_counted(count):
         assert _ranks_below(bound, count) == sum(rank < bound for rank in ranks)
 
 
-def test_a_length_beyond_belief_is_foreseen_at_once():
+def test_a_length_beyond_belief_foresees_nothing():
     kept = EvenSample(4)
     kept.offer(0, preferred=True)
     kept.offer(1, preferred=True)

@@ -94,7 +94,7 @@ def test_after_an_error_of_a_graph_a_stream_begins_anew_and_says_so(tiny_bundle,
         result = stream.result()
     assert failed_at == 16
     # what that clip had is lost; those after it are whole, and as long as any
-    assert [len(score.pair_logits) for score in scores] == 5 * [16] or len(scores) >= 5
+    assert len(scores) >= 5
     assert max(len(score.pair_logits) for score in scores) == 16 == len(whole[0].pair_logits)
     assert min(score.start_s for score in scores) > frames[failed_at].time_s
     assert (result.stopped, result.state) == ("budget", "ok")
