@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import keras
 import pytest
 
 from flowtell import InputError, default_bundle_path
@@ -18,11 +19,20 @@ SIDE_PX = 64
 
 def write_model(folder, crop_size, temperature=1.0):
     """Write a model folder with fresh weights, which is judged by like any other."""
+    keras.utils.set_random_seed(1)
     classifier = ClassifierConfig(input_size=32, head_units=(), width=16, blocks=4)
     models = TrainedModels.build("tiny", classifier, JoinSettings("uv", crop_size, temperature))
     facts = {"thresholds": [{"fake_probability": 0.5, "operating_point": "none"}]}
     write_models(folder, models, facts, dict.fromkeys(PAPERS, "For tests.\n"))
     return folder
+
+
+def turn_round(folder):
+    """Have a model rank videos the other way round."""
+    models, facts = read_models(folder)
+    for variable in models.classifier.trainable_variables[-2:]:
+        variable.assign(-variable)
+    write_models(folder, models, facts, dict.fromkeys(PAPERS, "For tests.\n"))
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +95,11 @@ def test_the_part_that_is_measured_on_is_not_calibrated_on(part, message, tmp_pa
 def test_a_report_says_that_it_was_calibrated_on_what_it_judged(made_set, tmp_path, capsys):
     folder = write_model(tmp_path / "model", SIDE_PX, temperature=2.0)
     arguments = [folder, "--data", made_set.prepared.folder, "--out", tmp_path, "--no-plots"]
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    if json.loads((tmp_path / "evaluation.json").read_text("utf-8"))["file"]["auc"]["value"] < 0.5:
+        # what ranks videos the wrong way round is not calibrated
+        turn_round(folder)
+    capsys.readouterr()
     stated = []
     for option, said in ([], False), (["--calibrate"], True):
         assert main(["evaluate", *map(str, arguments), *option]) == 0
