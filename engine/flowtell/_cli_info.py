@@ -77,9 +77,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"threshold  {threshold['fake_probability']:g}: {threshold['operating_point']}")
     least = facts["least_evidence"]
     if any(least.values()):
-        lines.append(
-            f"abstains   below {least['pairs']} frame pairs with a face, or {least['face_px']} px of face"
-        )
+        pairs, face_px = least["pairs"], least["face_px"]
+        lines.append(f"abstains   below {pairs} frame pairs of deciding faces, or {face_px} px of face")
     for source in facts["training_data"]:
         lines.append(f"trained on {source['name']} ({source['terms']})")
     for certificate in facts["certificates"]:

@@ -111,6 +111,7 @@ class ClipMaker:
         pairs: frame pairs on which a face was followed, those of dropped clips included.
         small_faces: faces seen that were under 64 px.
         found_faces: faces seen that were not.
+        made: of every clip that was given back: its track, whether it is in the background, its pairs.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class ClipMaker:
         self.pairs = 0
         self.small_faces = 0
         self.found_faces = 0
+        self.made: list[tuple[int, bool, int]] = []
 
     def push(self, frame: Frame) -> list[FaceClip]:
         """Take the next frame; return the clips that it completed, in the order of their tracks.
@@ -284,6 +286,7 @@ class ClipMaker:
         self.pairs += clip.pairs
         if clip.pairs < MIN_PAIRS:
             return []
+        self.made.append((track.number, clip.is_background, clip.pairs))
         start_s, end_s = clip.times_s[0], clip.times_s[-1]
         done = FaceClip(track.number, start_s, end_s, clip.box, clip.is_background, clip.crops, clip.times_s)
         if self._waiting is None:

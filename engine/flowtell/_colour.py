@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._upright import as_decoded, orientation_of, upright_shape
+
 if TYPE_CHECKING:
     import av
     from av.video.reformatter import VideoReformatter
 
-__all__ = ["LAYOUTS", "RgbConverter", "exact_planes", "new_image", "plane_arrays", "turns_of"]
+__all__ = ["LAYOUTS", "RgbConverter", "exact_planes", "new_image", "plane_arrays"]
 
 Image = NDArray[np.uint8]
 
@@ -59,11 +61,6 @@ def exact_planes(reformatter: VideoReformatter, picture: av.VideoFrame) -> tuple
     return red, green, blue
 
 
-def turns_of(picture: av.VideoFrame) -> int:
-    """Return how many quarter turns, counter-clockwise, set a picture upright, 0 to 3."""
-    return round(picture.rotation / 90) % 4
-
-
 class RgbConverter:
     """Converts the pictures of one video, by the matrix and range that each states."""
 
@@ -76,25 +73,24 @@ class RgbConverter:
         self._packed, self._planar = VideoReformatter(), VideoReformatter()
 
     def convert(self, picture: av.VideoFrame) -> Image:
-        """Return the picture as `uint8 [H, W, 3]` RGB, turned upright.
+        """Return the picture as `uint8 [H, W, 3]` RGB, upright.
 
         Raises:
             av.error.FFmpegError, ValueError: where FFmpeg cannot convert its format.
         """
-        height, width = picture.height, picture.width
-        turns = turns_of(picture)
+        orientation = orientation_of(picture)
         # at odd heights the two paths round the last row of chroma apart, by one level
-        is_planar_first = picture.format.name in _PLANAR_FIRST and height % 2 == 0
+        is_planar_first = picture.format.name in _PLANAR_FIRST and picture.height % 2 == 0
         if is_planar_first:
             colours: Any = exact_planes(self._planar, picture)
         else:
             colours = _exact(self._packed, picture, "rgb24").to_ndarray()
-        image = self._place(*((width, height) if turns % 2 else (height, width)))
-        as_decoded = np.rot90(image, -turns)
+        image = self._place(*upright_shape(colours[0] if is_planar_first else colours, orientation))
+        pixels = as_decoded(image, orientation)
         if is_planar_first:
-            np.stack(colours, -1, out=as_decoded)
+            np.stack(colours, -1, out=pixels)
         else:
-            as_decoded[...] = colours
+            pixels[...] = colours
         return image
 
 

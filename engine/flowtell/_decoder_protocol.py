@@ -30,6 +30,7 @@ from ._colour import LAYOUTS
 from ._decode import MAX_FRAME_PX, MAX_SIDE_PX
 from ._planes import MATRICES, MOST_LEVELS, PixelKind, plane_shapes
 from ._siting import SITINGS
+from ._upright import ORIENTATIONS
 
 __all__ = [
     "MAX_PAYLOAD_BYTES",
@@ -77,7 +78,6 @@ _OPEN = struct.Struct("<dQ")
 _OPENED = struct.Struct("<d")
 _FRAME = struct.Struct("<IIIdBBBBB")
 _RGB_LAYOUT = 0
-_MOST_TURNS = 3
 _LAYOUT_NAMES = tuple(LAYOUTS)
 _SLOT = struct.Struct("<I")
 
@@ -145,7 +145,7 @@ class FrameNotice:
         numbers = (_RGB_LAYOUT, 0, 0, 0, 0)
         if self.kind is not None:
             layout, siting = _LAYOUT_NAMES.index(self.kind.layout), SITINGS.index(self.kind.siting)
-            numbers = (1 + layout, self.kind.matrix, self.kind.levels, siting, self.kind.turns)
+            numbers = (1 + layout, self.kind.matrix, self.kind.levels, siting, self.kind.orientation)
         return _FRAME.pack(self.slot, self.height, self.width, self.time_s, *numbers)
 
     @classmethod
@@ -156,14 +156,14 @@ class FrameNotice:
             ProtocolError: for a slot that is none, a size beyond the limits or that no planes have, a time
                 that is no number, or pixels of an unknown kind.
         """
-        slot, height, width, time_s, layout, matrix, levels, siting, turns = _unpacked(_FRAME, payload)
-        if layout > len(LAYOUTS) or siting >= len(SITINGS) or turns > _MOST_TURNS:
-            raise ProtocolError(f"pixels of layout {layout}, siting {siting} and {turns} turns")
+        slot, height, width, time_s, layout, matrix, levels, siting, orientation = _unpacked(_FRAME, payload)
+        if layout > len(LAYOUTS) or siting >= len(SITINGS) or orientation >= ORIENTATIONS:
+            raise ProtocolError(f"pixels of layout {layout}, siting {siting}, orientation {orientation}")
         if matrix not in MATRICES or levels > MOST_LEVELS:
             raise ProtocolError(f"pixels of matrix {matrix} and levels {levels}")
         kind = None
         if layout != _RGB_LAYOUT:
-            kind = PixelKind(_LAYOUT_NAMES[layout - 1], matrix, levels, SITINGS[siting], turns)
+            kind = PixelKind(_LAYOUT_NAMES[layout - 1], matrix, levels, SITINGS[siting], orientation)
             if height % 2 or width % 2:
                 raise ProtocolError(f"planes of {width}x{height} px")
         notice = cls(slot, height, width, time_s, kind)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ._planar_parts import PartConverter, PlanarPart, part_of
 from ._plane_changes import Samples, most_change
 from ._planes import PlanarPicture
+from ._upright import upright_shape
 
 __all__ = ["LEAST_PX", "Frame", "FramePart", "Place", "PlanarFrame", "RgbFrame"]
 
@@ -61,7 +62,7 @@ class FramePart(ABC):
 
 
 class Frame(ABC):
-    """One frame, upright (rotation metadata applied).
+    """One frame, upright (turned and mirrored as its file says).
 
     Whatever asks for colours raises a `DecodeError` where a `PlanarFrame` has none.
 
@@ -184,8 +185,7 @@ class _PlanarPart(FramePart):
     """
 
     def __init__(self, part: PlanarPart, converter: PartConverter, made_image: Image | None = None) -> None:
-        height, width = part.luma.shape
-        super().__init__(*((width, height) if part.around.kind.turns % 2 else (height, width)))
+        super().__init__(*upright_shape(part.luma, part.around.kind.orientation))
         self._part = part
         self._converter = converter
         self.made_image = made_image

@@ -60,7 +60,7 @@ class LeastEvidence:
     """What a video must show for a verdict; with less the detector abstains (state `thin_evidence`).
 
     Attributes:
-        pairs: frame pairs on which a face was followed, summed over faces.
+        pairs: frame pairs of the clips, judged or not, of the faces that decide.
         face_px: longer side of the largest face that decides, in px.
     """
 

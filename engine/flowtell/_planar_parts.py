@@ -13,6 +13,7 @@ from ._colour import LAYOUTS, exact_planes, new_image, plane_arrays
 from ._errors import DecodeError
 from ._planes import PixelKind, PlanarPicture, Plane
 from ._siting import blank_picture
+from ._upright import as_decoded, place_as_decoded, upright_shape
 
 __all__ = ["PartConverter", "PlanarPart", "part_of"]
 
@@ -69,11 +70,8 @@ class PlanarPart:
 def part_of(picture: PlanarPicture, left: int, top: int, right: int, bottom: int) -> PlanarPart:
     """Return a part of the upright picture, in the picture's memory. It must lie in it."""
     height, width = picture.shape
-    for _ in range(picture.kind.turns):
-        # of a picture that a quarter turn counter-clockwise made of another, the same part of that one
-        left, top, right, bottom = height - bottom, left, height - top, right
-        height, width = width, height
-    return _with_surround(picture, (left, top, right, bottom), height * width)
+    place = place_as_decoded((left, top, right, bottom), height, width, picture.kind.orientation)
+    return _with_surround(picture, place, height * width)
 
 
 def _with_surround(picture: PlanarPicture, place: tuple[int, int, int, int], frame_px: int) -> PlanarPart:
@@ -115,13 +113,12 @@ class PartConverter:
             DecodeError: `undecodable`, where FFmpeg has no colours for what the picture says of itself;
                 `too_large`, where there is no memory for them.
         """
-        turns = part.around.kind.turns
-        height, width = part.luma.shape
+        orientation = part.around.kind.orientation
         with _told_as_damage(part.around.kind):
             colours = self._tool(part).colours_of(part.around)
             inner = [colour[part.top : part.bottom, part.left : part.right] for colour in colours]
-            image = new_image(*((width, height) if turns % 2 else (height, width)))
-            np.stack(inner, -1, out=np.rot90(image, -turns))
+            image = new_image(*upright_shape(part.luma, orientation))
+            np.stack(inner, -1, out=as_decoded(image, orientation))
             return image
 
     def differ_where_luma_does(self, first: PlanarPart, second: PlanarPart) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ._colour import LAYOUTS
 from ._planar_parts import PlanarPart
+from ._upright import is_mirrored, turns_of, upright_shape
 
 __all__ = ["COLOUR_ERROR", "Samples", "most_change"]
 
@@ -61,13 +62,13 @@ def most_change(before: PlanarPart, after: PlanarPart, rows: Samples, columns: S
     ):
         return None
     kind = before.around.kind
-    height, width = before.luma.shape
-    if kind.turns % 2:
-        height, width = width, height
-    for _ in range(kind.turns):
+    height, width = upright_shape(before.luma, kind.orientation)
+    for _ in range(turns_of(kind.orientation)):
         # a quarter turn counter-clockwise made the columns of a picture, from the last one on, these rows
         rows, columns = columns, rows.from_the_other_end(height)
         height, width = width, height
+    if is_mirrored(kind.orientation):
+        columns = columns.from_the_other_end(width)
     here = np.ix_(rows.places, columns.places)
     luma = _difference(before.luma[here], after.luma[here])
     across, down = LAYOUTS[kind.layout]

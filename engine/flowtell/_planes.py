@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ._colour import LAYOUTS, plane_arrays, turns_of
+from ._colour import LAYOUTS, plane_arrays
 from ._siting import siting_of
+from ._upright import orientation_of, upright_shape
 
 if TYPE_CHECKING:
     import av
@@ -52,14 +53,14 @@ class PixelKind:
         matrix: FFmpeg's number of the matrix between its colours and RGB (`AVColorSpace`).
         levels: FFmpeg's number of the range of its levels (`AVColorRange`).
         siting: where its chroma lies, one of `SITINGS`.
-        turns: quarter turns, counter-clockwise, that set the picture upright.
+        orientation: what sets the picture upright, one of `ORIENTATIONS`.
     """
 
     layout: str
     matrix: int
     levels: int
     siting: str
-    turns: int
+    orientation: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,7 @@ class PlanarPicture:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width once it is upright, in px."""
-        height, width = self.planes[0].shape
-        return (width, height) if self.kind.turns % 2 else (height, width)
+        return upright_shape(self.planes[0], self.kind.orientation)
 
     @property
     def nbytes(self) -> int:
@@ -119,9 +119,8 @@ class PlaneTaker:
         siting = self._siting(picture, (layout, matrix, levels))
         if siting is None:
             return None
-        return PlanarPicture(
-            PixelKind(layout, matrix, levels, siting, turns_of(picture)), plane_arrays(picture)
-        )
+        kind = PixelKind(layout, matrix, levels, siting, orientation_of(picture))
+        return PlanarPicture(kind, plane_arrays(picture))
 
     def _siting(self, picture: av.VideoFrame, key: tuple[str, int, int]) -> str | None:
         from av.error import FFmpegError

@@ -200,7 +200,9 @@ def concluded(
     if state == "timed_out":
         # a verdict from whatever came first would look like one from the whole file
         return Conclusion(state, reason, "undecided", None)
-    missing = missing_evidence(faces, maker.pairs, manifest.least_evidence, manifest.crop_margin)
+    speaking = deciding_tracks(maker.made, manifest.pairs_per_clip)
+    pairs = sum(pairs for track, _, pairs in maker.made if track in speaking)
+    missing = missing_evidence(faces, pairs, manifest.least_evidence, manifest.crop_margin)
     if missing is not None:
         if state == "ok":
             return Conclusion("thin_evidence", missing, "undecided", None)
@@ -217,7 +219,7 @@ def missing_evidence(
 
     Args:
         faces: what was judged; without any, it is not for thin evidence that there is no verdict.
-        pairs: frame pairs on which a face was followed.
+        pairs: frame pairs of the clips, judged or not, of the faces that speak for the file.
         least: what the bundle asks for.
         crop_margin: side of a clip's box over the longer side of its face.
     """
@@ -225,7 +227,8 @@ def missing_evidence(
         return None
     if pairs < least.pairs:
         return (
-            f"a face was followed for {pairs} pairs of frames, and below {least.pairs} this bundle abstains"
+            f"the faces that decide are in view for {pairs} pairs of frames, and below {least.pairs} this "
+            "bundle abstains"
         )
     side_px = max(clip.box[2] for face in faces if face.decides for clip in face.clips)
     face_px = int(side_px / crop_margin)

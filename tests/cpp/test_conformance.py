@@ -13,6 +13,7 @@ from host_trace import PythonHost, StoredFrame, Trace, differences, frames_of, t
 
 # as in flowtell.h
 FORMATS = {"RGB": 1, "BGR": 2, "RGBA": 3, "BGRA": 4, "GREY": 5, "NV12": 6}
+NODS, BYSTANDER = "one face that nods", "a small face behind a large one, one clip of the budget"
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,18 @@ def test_hosts_agree(
 
 
 @pytest.mark.parametrize(
-    ("least", "reason"),
+    ("video", "least", "reason"),
     [
-        ({"pairs": 26, "face_px": 0}, "for 25 pairs of frames, and below 26 this bundle abstains"),
-        ({"pairs": 25, "face_px": 200}, "and below 200 px this bundle abstains"),
-        ({"pairs": 25, "face_px": 64}, None),
+        (NODS, {"pairs": 26, "face_px": 0}, "for 25 pairs of frames, and below 26 this bundle abstains"),
+        (NODS, {"pairs": 25, "face_px": 200}, "and below 200 px this bundle abstains"),
+        (NODS, {"pairs": 25, "face_px": 64}, None),
+        # a bystander's pairs are no evidence, nor are those of a clip too short to be judged
+        (BYSTANDER, {"pairs": 17, "face_px": 0}, "for 16 pairs of frames, and below 17 this bundle abstains"),
+        (BYSTANDER, {"pairs": 16, "face_px": 0}, None),
     ],
 )
 def test_hosts_abstain_alike(
+    video: str,
     least: dict[str, int],
     reason: str | None,
     c_build: Path,
@@ -59,7 +64,7 @@ def test_hosts_abstain_alike(
     tiny_bundle: Path,
     tmp_path: Path,
 ) -> None:
-    case = next(case for case in load_table() if case["name"] == "one face that nods")
+    case = next(case for case in load_table() if case["name"] == video)
     bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
     manifest = json.loads((bundle / "manifest.json").read_text())
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"least_evidence": least}))
@@ -76,7 +81,7 @@ def test_hosts_abstain_alike(
         assert reason in said["reason"]
         assert said["faces"]
     stored = stored_frames(case, tmp_path)
-    traced = trace_of_c_hosts(c_build, onnxruntime_library, bundle, stored)
+    traced = trace_of_c_hosts(c_build, onnxruntime_library, bundle, stored, max_clips=case["max_clips"])
     assert list(differences(expected, traced)) == []
 
 

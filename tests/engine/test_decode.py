@@ -114,32 +114,6 @@ def test_times_count_from_the_start_of_the_stream(write_video):
     assert times == pytest.approx([0, 0.04, 0.08, 0.12], abs=TOLERANCES["time_s"].value)
 
 
-# the matrix of a track header (ISO/IEC 14496-12, 8.3.2): a, b, u, c, d, v, x, y, w in 16.16 and 2.30
-ONE, MINUS = (1 << 16).to_bytes(4, "big"), ((1 << 32) - (1 << 16)).to_bytes(4, "big")
-ZERO, UNIT = bytes(4), (1 << 30).to_bytes(4, "big")
-UPRIGHT = ONE + ZERO + ZERO + ZERO + ONE + ZERO + ZERO + ZERO + UNIT
-TURNS = {
-    # how players must turn the picture, clockwise: what a telephone held upright writes is 90
-    90: ZERO + ONE + ZERO + MINUS + ZERO + ZERO + ZERO + ZERO + UNIT,
-    180: MINUS + ZERO + ZERO + ZERO + MINUS + ZERO + ZERO + ZERO + UNIT,
-    270: ZERO + MINUS + ZERO + ONE + ZERO + ZERO + ZERO + ZERO + UNIT,
-}
-
-
-@pytest.mark.parametrize("clockwise", sorted(TURNS))
-@pytest.mark.parametrize("size", [(96, 64), (1024, 640)], ids=["whole", "in planes"])
-def test_rotation_is_honoured(write_video, clockwise, size):
-    path = write_video("a.mp4", [gradient(*size), gradient(*size, 1)], pix_fmt="yuv444p", options={"qp": "1"})
-    upright = read(path)[0].image
-    data = path.read_bytes()
-    header = data.index(b"tkhd")
-    assert data.index(UPRIGHT, header) < header + 60
-    path.write_bytes(data[:header] + data[header:].replace(UPRIGHT, TURNS[clockwise], 1))
-    turned = read(path)[0].image
-    assert np.array_equal(turned, np.rot90(upright, -clockwise // 90))
-    assert turned.flags.c_contiguous
-
-
 def test_missing_files_folders_and_text(tmp_path):
     assert "does not exist" in broken(tmp_path / "nowhere.mp4", "undecodable")[1]
     assert "is a folder" in broken(tmp_path, "undecodable")[1]

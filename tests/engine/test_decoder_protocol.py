@@ -34,8 +34,9 @@ connection, ring = (int(number) for number in json.loads(sys.argv[1])["fds"])
 connection = socket.socket(fileno=connection)
 def say(kind, payload=b""):
     connection.sendall(struct.pack("<BI", kind, len(payload)) + payload)
-def frame(slot, height, width, time_s, layout=0, matrix=0, levels=0, siting=0, turns=0):
-    say(4, struct.pack("<IIIdBBBBB", slot, height, width, time_s, layout, matrix, levels, siting, turns))
+def frame(slot, height, width, time_s, layout=0, matrix=0, levels=0, siting=0, orientation=0):
+    pixels = layout, matrix, levels, siting, orientation
+    say(4, struct.pack("<IIIdBBBBB", slot, height, width, time_s, *pixels))
 say(1, b"flowtell decoder 2\\0")
 connection.recv(9999)
 {behaviour}
@@ -57,7 +58,7 @@ BEHAVIOURS = {
     "a frame at no time": OPENED + "frame(0, 2, 2, float('nan'))",
     "pixels of no kind": OPENED + "frame(0, 2, 2, 0.0, layout=7)",
     "chroma that lies nowhere": OPENED + "frame(0, 2, 2, 0.0, layout=1, siting=7)",
-    "a turn too many": OPENED + "frame(0, 2, 2, 0.0, layout=1, turns=4)",
+    "an unknown orientation": OPENED + "frame(0, 2, 2, 0.0, layout=1, orientation=8)",
     "a time beyond any clock": OPENED + "frame(0, 2, 2, -1e308)",
     "a matrix that is none": OPENED + "frame(0, 2, 2, 0.0, layout=1, matrix=3)",
     "levels that are none": OPENED + "frame(0, 2, 2, 0.0, layout=1, levels=3)",
@@ -97,13 +98,17 @@ def test_what_cannot_be_right_is_the_state_of_one_file(taken_over, write_video, 
 
 
 @pytest.mark.parametrize("layout", range(1, 1 + len(LAYOUTS)))
-@pytest.mark.parametrize("turns", range(4))
-def test_planes_of_a_decoder_have_colours_whatever_they_say(taken_over, write_video, portrait, layout, turns):
-    said = [f"frame({n}, 4, 6, 0.0, {layout}, {m}, 1, {n}, {turns})" for n, m in enumerate((0, 2, 7, 9))]
+@pytest.mark.parametrize("orientation", range(8))
+def test_planes_of_a_decoder_have_colours_whatever_they_say(
+    taken_over, write_video, portrait, layout, orientation
+):
+    said = [
+        f"frame({n}, 4, 6, 0.0, {layout}, {m}, 1, {n}, {orientation})" for n, m in enumerate((0, 2, 7, 9))
+    ]
     taken_over(OPENED + "\n".join([*said, "say(6)"]))
     with open_frames(write_video("a.mp4", [portrait])) as source:
         shapes = [frame.image.shape for frame in source]
-    assert shapes == [(6, 4, 3) if turns % 2 else (4, 6, 3)] * 4
+    assert shapes == [(6, 4, 3) if orientation % 2 else (4, 6, 3)] * 4
 
 
 def test_frames_without_end_that_nobody_asked_for_do_not_hold_the_caller_up(

@@ -27,6 +27,6 @@ def test_thin_evidence_of_a_file_that_breaks_off_is_said_beside_it(
     rewrite_manifest(bundle_copy, lambda m: m.update(least_evidence={"pairs": 1000, "face_px": 0}))
     result = Detector.open(bundle_copy).detect(broken_sample)
     assert (result.state, result.verdict, result.fake_probability) == ("truncated", "undecided", None)
-    assert "; a face was followed for" in result.reason
+    assert "; the faces that decide are in view for" in result.reason
     assert "below 1000 this bundle abstains" in result.reason
     assert result.faces

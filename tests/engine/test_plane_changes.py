@@ -69,8 +69,8 @@ def test_signatures_differ_by_no_more_than_is_said(cropper, layout, siting):
     rng = np.random.default_rng(len(layout) + 7 * SITINGS.index(siting))
     nearest: dict[tuple[int, int], float] = {}
     unsaid = 0
-    for matrix, levels, turns in itertools.product(sorted(MATRICES), RANGES, range(4)):
-        kind = PixelKind(layout, matrix, int(levels), siting, turns)
+    for matrix, levels, orientation in itertools.product(sorted(MATRICES), RANGES, range(8)):
+        kind = PixelKind(layout, matrix, int(levels), siting, orientation)
         width, height = (2 * int(half) for half in rng.integers((20, 20), (160, 120)))
         first = planes_like(rng, layout, width, height, rng.choice([5, 25, 60]))
         second = moved(rng, first, int(rng.integers(1, 60)), rng.choice([0.05, 1]))
@@ -96,7 +96,7 @@ def test_signatures_differ_by_no_more_than_is_said(cropper, layout, siting):
         assert difference(one, other) <= most
         case = (matrix, int(levels))
         nearest[case] = max(nearest.get(case, 0.0), difference(one, other) / most)
-    assert unsaid < 20
+    assert unsaid < 40
     # the bound is no wild guess: what rises or falls together comes near to it
     assert len(nearest) == len(MATRICES) * len(RANGES)
     assert np.median(list(nearest.values())) > 0.3
@@ -118,7 +118,7 @@ def test_what_did_not_change_cannot_differ_much(cropper):
 def test_nothing_is_said_of_what_cannot_be_compared(cropper):
     rng = np.random.default_rng(0)
     planes = planes_like(rng, "yuv420p", 320, 200, 20)
-    kind, turned = (PixelKind("yuv420p", 1, 1, "left", turns) for turns in (0, 2))
+    kind, turned = (PixelKind("yuv420p", 1, 1, "left", orientation) for orientation in (0, 2))
     box = (40, 20, 150, 150)
     first, second = (cropper.cut(frame, box) for frame in frames_of(kind, planes, planes))
     (upside_down,) = (cropper.cut(frame, box) for frame in frames_of(turned, planes))

@@ -33,8 +33,8 @@ def noise(layout, width, height, siting, seed=0):
     return picture
 
 
-def taken_apart(picture, siting, turns=0):
-    kind = PixelKind(picture.format.name, picture.colorspace, picture.color_range, siting, turns)
+def taken_apart(picture, siting, orientation=0):
+    kind = PixelKind(picture.format.name, picture.colorspace, picture.color_range, siting, orientation)
     return PlanarPicture(kind, plane_arrays(picture))
 
 
@@ -73,12 +73,13 @@ def test_parts_are_the_pixels_of_the_whole(layout, siting):
             )
 
 
-@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("orientation", range(8))
 @pytest.mark.parametrize(("layout", "siting"), [("yuv420p", "left"), ("yuv420p", "top"), ("yuv422p", "left")])
-def test_parts_of_turned_pictures_are_upright(layout, siting, turns):
+def test_parts_of_turned_and_mirrored_pictures_are_upright(layout, siting, orientation):
     picture = noise(layout, 60, 34, siting)
-    upright = np.rot90(RgbConverter(new_image).convert(picture), turns)
-    planar = taken_apart(picture, siting, turns)
+    decoded = RgbConverter(new_image).convert(picture)
+    upright = np.rot90(decoded[:, ::-1] if orientation > 3 else decoded, orientation)
+    planar = taken_apart(picture, siting, orientation)
     assert planar.shape == upright.shape[:2]
     parts = PartConverter()
     for left, top, right, bottom in [(0, 0, *upright.shape[1::-1]), (3, 5, 20, 28), (30, 1, 34, 33)]:

@@ -187,6 +187,7 @@ void ClipMaker::close(Track &track, std::vector<FaceClip> &done) {
     track.clip.reset();
     counts_.pairs += clip.pairs();
     if (clip.pairs() >= min_pairs) {
+        counts_.made.push_back({track.number, clip.is_background, clip.pairs()});
         done.push_back({track.number, clip.times_s.front(), clip.times_s.back(), clip.box, clip.is_background,
                         clip.pairs(), std::move(clip.frames)});
     }

@@ -29,6 +29,13 @@ struct FaceGraphs {
     double crop_margin;
 };
 
+// What is kept of a clip once it has been given back.
+struct ClipFacts {
+    int32_t track;
+    bool is_background;
+    int32_t pairs;
+};
+
 // What a video has shown so far.
 struct ClipCounts {
     int64_t frames = 0;      // distinct ones
@@ -36,6 +43,7 @@ struct ClipCounts {
     int64_t small_faces = 0; // seen under 64 px
     int64_t found_faces = 0; // seen that were not
     double faces_ms = 0.0, crop_ms = 0.0;
+    std::vector<ClipFacts> made; // of every clip that was given back
 };
 
 // Takes the frames of one video in order and gives back the face clips as they complete.

@@ -19,35 +19,47 @@ double sigmoid(double logit) noexcept {
 
 // A face decides only if at least half of its clips are in the foreground and it was judged on one full clip's worth of
 // pairs; where no face has both, being in the foreground is enough; where none has that, all decide.
-std::vector<FaceVerdict> faces_from_clips(const std::vector<JudgedClip> &judged, int32_t pairs_per_clip) {
+std::vector<int32_t> deciding_tracks(const std::vector<ClipFacts> &clips, int32_t pairs_per_clip) {
     struct Evidence {
-        std::vector<size_t> clips;
-        std::vector<double> probabilities;
-        size_t background = 0, pairs = 0;
-
-        bool is_foreground() const { return 2 * background <= clips.size(); }
+        int64_t clips = 0, background = 0, pairs = 0;
     };
     std::map<int32_t, Evidence> tracks;
-    for (size_t i = 0; i < judged.size(); ++i) {
-        Evidence &evidence = tracks[judged[i].track];
-        evidence.clips.push_back(i);
-        evidence.probabilities.push_back(sigmoid(judged[i].logit));
-        evidence.background += judged[i].is_background;
-        evidence.pairs += judged[i].pair_logits.size();
+    for (const ClipFacts &clip : clips) {
+        Evidence &evidence = tracks[clip.track];
+        ++evidence.clips;
+        evidence.background += clip.is_background;
+        evidence.pairs += clip.pairs;
     }
-    const auto is_solid = [&](const Evidence &evidence) {
-        return evidence.is_foreground() && evidence.pairs >= static_cast<size_t>(pairs_per_clip);
-    };
-    bool any_foreground = false, any_solid = false;
+    std::vector<int32_t> all, foreground, solid;
     for (const auto &[track, evidence] : tracks) {
-        any_foreground = any_foreground || evidence.is_foreground();
-        any_solid = any_solid || is_solid(evidence);
+        all.push_back(track);
+        if (2 * evidence.background <= evidence.clips) {
+            foreground.push_back(track);
+            if (evidence.pairs >= pairs_per_clip) {
+                solid.push_back(track);
+            }
+        }
     }
+    return !solid.empty() ? solid : !foreground.empty() ? foreground : all;
+}
+
+std::vector<FaceVerdict> faces_from_clips(const std::vector<JudgedClip> &judged, int32_t pairs_per_clip) {
+    std::vector<ClipFacts> facts;
+    std::map<int32_t, std::vector<size_t>> tracks;
+    for (size_t i = 0; i < judged.size(); ++i) {
+        const JudgedClip &clip = judged[i];
+        facts.push_back({clip.track, clip.is_background, static_cast<int32_t>(clip.pair_logits.size())});
+        tracks[clip.track].push_back(i);
+    }
+    const std::vector<int32_t> deciding = deciding_tracks(facts, pairs_per_clip);
     std::vector<FaceVerdict> faces;
-    for (auto &[track, evidence] : tracks) {
-        const bool decides = any_solid ? is_solid(evidence) : !any_foreground || evidence.is_foreground();
-        const double mean = exact_sum(evidence.probabilities) / static_cast<double>(evidence.clips.size());
-        faces.push_back({track, mean, decides, std::move(evidence.clips)});
+    for (auto &[track, clips] : tracks) {
+        std::vector<double> probabilities;
+        for (const size_t clip : clips) {
+            probabilities.push_back(sigmoid(judged[clip].logit));
+        }
+        const double mean = exact_sum(probabilities) / static_cast<double>(clips.size());
+        faces.push_back({track, mean, std::binary_search(deciding.begin(), deciding.end(), track), std::move(clips)});
     }
     return faces;
 }
@@ -84,13 +96,18 @@ State video_state(const std::string &failure, const ClipCounts &counts, bool is_
 }
 
 std::string missing_evidence(const std::vector<FaceVerdict> &faces, const std::vector<JudgedClip> &judged,
-                             int64_t pairs, const Manifest &manifest) {
+                             const std::vector<ClipFacts> &made, const Manifest &manifest) {
     const LeastEvidence &least = manifest.least_evidence;
     if (faces.empty()) {
         return "";
     }
+    const std::vector<int32_t> speaking = deciding_tracks(made, manifest.pairs_per_clip);
+    int64_t pairs = 0;
+    for (const ClipFacts &clip : made) {
+        pairs += std::binary_search(speaking.begin(), speaking.end(), clip.track) ? clip.pairs : 0;
+    }
     if (pairs < least.pairs) {
-        return "a face was followed for " + std::to_string(pairs) + " pairs of frames, and below " +
+        return "the faces that decide are in view for " + std::to_string(pairs) + " pairs of frames, and below " +
                std::to_string(least.pairs) + " this bundle abstains";
     }
     int32_t side_px = 0;

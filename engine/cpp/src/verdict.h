@@ -36,6 +36,9 @@ struct State {
 // 1 / (1 + exp(-logit)), without overflow at either end.
 double sigmoid(double logit) noexcept;
 
+// The tracks that speak for a video with these clips, in order.
+std::vector<int32_t> deciding_tracks(const std::vector<ClipFacts> &clips, int32_t pairs_per_clip);
+
 // The faces of these clips in order of their track.
 std::vector<FaceVerdict> faces_from_clips(const std::vector<JudgedClip> &judged, int32_t pairs_per_clip);
 
@@ -46,9 +49,9 @@ std::optional<double> video_probability(const std::vector<FaceVerdict> &faces);
 State video_state(const std::string &failure, const ClipCounts &counts, bool is_judged);
 
 // What a video with judged faces lacks for a verdict, in words; empty where it lacks nothing, or has no face.
-// `pairs`: those on which a face was followed.
+// `made`: of the video's clips, judged or not.
 std::string missing_evidence(const std::vector<FaceVerdict> &faces, const std::vector<JudgedClip> &judged,
-                             int64_t pairs, const Manifest &manifest);
+                             const std::vector<ClipFacts> &made, const Manifest &manifest);
 
 const char *state_name(int32_t code) noexcept;
 
