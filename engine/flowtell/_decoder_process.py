@@ -9,6 +9,7 @@ import mmap
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -176,6 +177,11 @@ class DecoderProcess:
     def copy_bytes(self, notice: FrameNotice) -> NDArray[np.uint8]:
         """Return a copy of the bytes of a frame in the ring."""
         return np.frombuffer(self._ring, np.uint8, notice.nbytes, notice.slot * SLOT_BYTES).copy()
+
+    def interrupt(self) -> None:
+        """End what another thread waits for from the process: it finds that nothing more can come."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     def leave_file(self) -> bool:
         """Close the decoder's file; return whether it is fit for another."""

@@ -22,7 +22,7 @@ from ._manifest import Manifest
 from ._pipeline import ClipReader, FaceGraphs, Progress
 from ._read_ahead import ReadAhead
 from ._result import Result
-from ._run_control import RunControl, TimeUpError
+from ._run_control import Interrupt, RunControl, TimeUpError
 from ._runs import RunPlan
 from ._verdict import Judge, JudgedClip, judged_clip, result_of
 
@@ -75,10 +75,11 @@ class FileRun:
             InputError: where the detector was closed.
             ProviderError, BundleError: where a graph fails while it runs.
         """
-        source = self._reader.frames()
+        interrupt = Interrupt()
+        source = self._reader.frames(interrupt)
         # a process of its own decodes: whoever waits for it needs no core, and must not keep one from others
         cores = None if is_isolated() else self._cores
-        ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, cores, self._control)
+        ahead = ReadAhead(source, _frame_bytes, _FRAMES_AHEAD_BYTES, cores, self._control, interrupt)
         try:
             with ahead, self._cores.held(urgent=True, control=self._control) as core:
                 clips = self._reader.clips(iter(lambda: self._next_frame(ahead, core), None))

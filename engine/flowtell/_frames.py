@@ -29,6 +29,7 @@ from ._interpreters import DECODER_VARIABLE, IN_PROCESS, is_isolated
 from ._landlock import TCP_SINCE
 from ._planar_parts import PartConverter
 from ._planes import PlanarPicture, planes_in
+from ._run_control import Interrupt
 
 __all__ = ["FrameSource", "IsolatedReader", "describe_decoder", "open_frames"]
 
@@ -57,7 +58,12 @@ class FrameSource(Protocol):
         """Yield frames; raise DecodeError after the last good one of a file that breaks."""
 
 
-def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None) -> FrameSource:
+def open_frames(
+    path: str | os.PathLike[str],
+    limits: DecodeLimits | None = None,
+    *,
+    interrupt: Interrupt | None = None,
+) -> FrameSource:
     """Open a video file for iteration over its frames. Use as a context manager.
 
     The file is decoded ahead of the caller by another process, as far as the ring between them reaches. What
@@ -66,6 +72,8 @@ def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None
     Args:
         path: a video file.
         limits: what decoding may take; None for the defaults.
+        interrupt: ends a wait for the decoder from another thread, as if it had broken down; decoding inside
+            this process goes on.
 
     Raises:
         DecodeError: as `VideoReader`; also `timed_out` and `too_large` where a limit is reached, and
@@ -74,7 +82,7 @@ def open_frames(path: str | os.PathLike[str], limits: DecodeLimits | None = None
         IsolationError: where no decoder can be started.
     """
     if is_isolated():
-        return IsolatedReader(path, limits or DecodeLimits())
+        return IsolatedReader(path, limits or DecodeLimits(), interrupt or Interrupt())
     if DECODER_VARIABLE not in os.environ:
         warnings.warn(
             f"videos are decoded inside this process, where a crafted file can harm it: decoding them in "
@@ -104,7 +112,7 @@ def describe_decoder() -> str:
 class IsolatedReader:
     """A `FrameSource` whose file is decoded by another process. For one thread at a time."""
 
-    def __init__(self, path: str | os.PathLike[str], limits: DecodeLimits) -> None:
+    def __init__(self, path: str | os.PathLike[str], limits: DecodeLimits, interrupt: Interrupt) -> None:
         """Open `path`; raises as `open_frames`."""
         require_file(path)
         request = OpenRequest(os.fsencode(_name_elsewhere(path)), limits.cpu_s, limits.memory_bytes)
@@ -112,6 +120,8 @@ class IsolatedReader:
         self._waited_s = 0.0
         self._any_frame = False
         self._decoder = _take_decoder()
+        self._interrupt = interrupt
+        self._interrupt.watch(self._decoder.interrupt)
         self._open = True
         try:
             self._tell(Kind.OPEN, request.pack())
@@ -208,6 +218,8 @@ class IsolatedReader:
     def _close(self) -> None:
         if self._open:
             self._open = False
+            # the next file's reader may have it
+            self._interrupt.watch(None)
             _pool.give_back(self._decoder)
 
 

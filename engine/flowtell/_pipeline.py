@@ -19,6 +19,7 @@ from ._faces import FaceFinder
 from ._frame import Frame
 from ._frames import open_frames
 from ._providers import provider_called
+from ._run_control import Interrupt
 from ._sessions import GraphSession, open_session
 
 __all__ = ["ClipReader", "FaceGraphs", "Progress", "iter_face_clips", "open_face_graphs"]
@@ -100,13 +101,13 @@ class ClipReader:
         with closing(self.frames()) as frames:
             yield from self.clips(frames)
 
-    def frames(self) -> Generator[Frame, None, None]:
-        """Yield the frames of the file.
+    def frames(self, interrupt: Interrupt | None = None) -> Generator[Frame, None, None]:
+        """Yield the frames of the file. `interrupt` ends the wait for one, as if the decoder had broken down.
 
         Raises:
             DecodeError: after the last good one, where it cannot be read, or not to its end.
         """
-        with open_frames(self._path) as reader:
+        with open_frames(self._path, interrupt=interrupt) as reader:
             self._duration_s = reader.duration_s
             frames = iter(reader)
             while True:

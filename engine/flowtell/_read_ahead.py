@@ -9,18 +9,22 @@ from contextlib import nullcontext
 from typing import Generic, TypeVar
 
 from ._cores import Core, Cores
-from ._run_control import RunControl
+from ._run_control import Interrupt, RunControl
 
 __all__ = ["ReadAhead"]
 
 T = TypeVar("T")
+
+_PATIENCE_S = 1.0
+"""What is still waited for so long after nobody wants it is interrupted: a frame of 8K takes less."""
 
 
 class ReadAhead(Generic[T]):
     """Draws from a generator in a thread and hands its items over in order, and then its error.
 
     At most `capacity_bytes` of items wait, and one at least. Use as a context manager: leaving it ends the
-    thread after the item that it is at, and the generator is closed in the thread that ran it.
+    thread after the item that it is at, which is interrupted if it does not come within a second, and the
+    generator is closed in the thread that ran it.
     """
 
     def __init__(
@@ -30,13 +34,18 @@ class ReadAhead(Generic[T]):
         capacity_bytes: int,
         cores: Cores | None,
         control: RunControl,
+        interrupt: Interrupt | None = None,
     ) -> None:
-        """Draw from `source`, holding one of `cores` meanwhile; None where drawing is only waiting."""
+        """Draw from `source`, holding one of `cores` meanwhile; None where drawing is only waiting.
+
+        `interrupt` ends such waiting; None where nothing can.
+        """
         self._source = source
         self._bytes_of = bytes_of
         self._capacity_bytes = capacity_bytes
         self._cores = cores
         self._control = control
+        self._interrupt = interrupt
         self._changed = threading.Condition()
         self._items: deque[T] = deque()
         self._held_bytes = 0
@@ -54,6 +63,10 @@ class ReadAhead(Generic[T]):
     def __exit__(self, *_: object) -> None:
         """Stop reading and wait until the thread has ended."""
         self._close()
+        if self._interrupt is not None:
+            self._thread.join(_PATIENCE_S)
+            if self._thread.is_alive():
+                self._interrupt.fire()
         self._thread.join()
 
     def get(self, core: Core) -> T | None:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from ._arguments import is_finite
 from ._errors import InputError
 
-__all__ = ["RunControl", "TimeUpError", "require_timeout"]
+__all__ = ["Interrupt", "RunControl", "TimeUpError", "require_timeout"]
 
 
 _LONGEST_S = 1e9
@@ -19,6 +19,25 @@ _LONGEST_S = 1e9
 
 class TimeUpError(Exception):
     """The run has used up its time; it never leaves the package."""
+
+
+class Interrupt:
+    """Ends what one thread waits for, from another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._end: Callable[[], object] | None = None
+
+    def watch(self, end: Callable[[], object] | None) -> None:
+        """Have `end()` called by `fire` from now on; None for nothing."""
+        with self._lock:
+            self._end = end
+
+    def fire(self) -> None:
+        """End what is being waited for, if anything is."""
+        with self._lock:
+            if self._end is not None:
+                self._end()
 
 
 class RunControl:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +13,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from flowtell import Detector, InputError, ProviderError, samples
+from flowtell import Detector, InputError, ProviderError, _frames, samples
 from flowtell._cores import Cores
+from flowtell._decode_limits import DecodeLimits
 from flowtell._files_in_turn import results_in_turn
 from flowtell._judging import JudgePool
 from flowtell._run_control import RunControl
@@ -86,6 +90,25 @@ def test_time_that_is_up_is_a_state_and_no_verdict(tiny_bundle, leaves_no_thread
             assert detector.detect(NATURAL, max_clips=1, timeout_s=enough_s).state == "ok"
             (of_many,) = detector.detect_many([NATURAL], max_clips=1, timeout_s=enough_s)
             assert of_many.state == "ok"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="decoding in another process needs Linux")
+def test_a_decoder_that_hangs_does_not_hold_up_whoever_gave_up(tiny_bundle, write_video, leaves_no_thread):
+    path = write_video("long.mp4", (np.full((720, 1280, 3), n, np.uint8) for n in range(200)))
+    stopped = []
+
+    def stop_its_decoder(_):
+        if not stopped:
+            (decoder,) = set(_frames._pool._all) - set(_frames._pool._idle)
+            os.kill(decoder.pid, signal.SIGSTOP)
+            stopped.append(decoder)
+
+    begun_s = time.monotonic()
+    with Detector.open(tiny_bundle) as detector:
+        result = detector.detect(path, timeout_s=2, progress=stop_its_decoder)
+    assert result.state == "timed_out"
+    assert time.monotonic() - begun_s < DecodeLimits().frame_s
+    assert not stopped[0].is_alive()
 
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "1", True])
