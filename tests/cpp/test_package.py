@@ -68,10 +68,27 @@ def test_as_a_part_of_another_project_it_leaves_that_project_as_it_is(
     )
     (tmp_path / "mine.c").touch()
     configure = ["cmake", "-S", tmp_path, "-B", tmp_path / "made"]
-    headers = f"-DONNXRUNTIME_INCLUDE_DIR={onnxruntime_headers}"
-    assert "mine: STATIC_LIBRARY, theirs: STATIC_LIBRARY, built as: ''" in run(*configure, headers)
+    # as a newcomer would say it, from where he stands
+    headers = onnxruntime_headers.absolute()
+    said = run(*configure, f"-DONNXRUNTIME_INCLUDE_DIR={headers.name}", cwd=headers.parent)
+    assert "mine: STATIC_LIBRARY, theirs: STATIC_LIBRARY, built as: ''" in said
     said = run(*configure, "-DBUILD_SHARED_LIBS=ON")
     assert "mine: SHARED_LIBRARY, theirs: SHARED_LIBRARY" in said
+    installing = tmp_path / "made/flowtell/engine/cpp/cmake_install.cmake"
+    assert "libflowtell" not in installing.read_text()
+    run(*configure, "-DFLOWTELL_INSTALL=ON")
+    assert "libflowtell" in installing.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the maps of a process as Linux has them")
+def test_it_stays_loaded_for_what_the_runtime_logs(c_build: Path) -> None:
+    (library,) = {path.resolve() for path in c_build.rglob("libflowtell.so*")}
+    program = (
+        "import _ctypes, ctypes, pathlib, sys\n"
+        "_ctypes.dlclose(ctypes.CDLL(sys.argv[1])._handle)\n"
+        "print(sys.argv[1] in pathlib.Path('/proc/self/maps').read_text())\n"
+    )
+    assert run(sys.executable, "-c", program, library) == "True\n"
 
 
 @pytest.fixture(scope="module")

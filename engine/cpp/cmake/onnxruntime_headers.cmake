@@ -1,5 +1,7 @@
 # Finds onnxruntime_c_api.h, the only thing of ONNX Runtime that building libflowtell needs, and sets
 # ONNXRUNTIME_INCLUDE_DIR to its folder. The library itself is loaded at run time.
+# of a path: one that was said relative to the current folder becomes absolute here
+set(ONNXRUNTIME_INCLUDE_DIR "" CACHE PATH "Folder of onnxruntime_c_api.h")
 if(ONNXRUNTIME_INCLUDE_DIR AND NOT EXISTS ${ONNXRUNTIME_INCLUDE_DIR})
   message(
     FATAL_ERROR
