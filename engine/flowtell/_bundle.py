@@ -51,7 +51,10 @@ class Bundle:
 
         Raises:
             BundleError: where there is no bundle, or its manifest is not one this version reads.
+            InputError: where `path` is none.
         """
+        if path is not None and not is_path(path):
+            raise InputError(f"a bundle is named by a str or a path, not by {path!r}")
         folder = Path(path) if path is not None else default_bundle_path()
         if not _is_folder(folder):
             raise BundleError(f"there is no bundle at '{folder}': give a folder with a {MANIFEST_NAME}")

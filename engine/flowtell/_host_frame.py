@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ __all__ = ["frame_from_host"]
 
 _DLPACK_CPU = 1
 """`kDLCPU` of `dlpack.h`."""
+
+Told = TypeVar("Told")
 
 
 def frame_from_host(frame: Any) -> NDArray[np.uint8]:
@@ -49,7 +51,7 @@ def _host_array(frame: Any) -> NDArray[Any]:
     if hasattr(frame, "__cuda_array_interface__"):
         raise InputError(_elsewhere("CUDA memory"))
     if hasattr(frame, "__dlpack_device__"):
-        kind = int(frame.__dlpack_device__()[0])
+        kind = _exported(lambda exporter: int(exporter.__dlpack_device__()[0]), frame)
         if kind != _DLPACK_CPU:
             raise InputError(_elsewhere(f"memory of DLPack's device type {kind}"))
         return _exported(np.from_dlpack, frame)
@@ -60,7 +62,7 @@ def _host_array(frame: Any) -> NDArray[Any]:
     )
 
 
-def _exported(take: Callable[[Any], NDArray[Any]], frame: Any) -> NDArray[Any]:
+def _exported(take: Callable[[Any], Told], frame: Any) -> Told:
     try:
         return take(frame)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ._arguments import is_path
 from ._errors import InputError
 from ._manifest import PRECISIONS
 from ._providers import PROVIDER_NAMES
@@ -46,11 +47,14 @@ class Profile:
         Raises:
             InputError: where the file cannot be read or is no profile of this version.
         """
+        if not is_path(path):
+            raise InputError(f"a profile is named by a str or a path, not by {path!r}")
         try:
             with Path(path).open("rb") as file:
                 data = file.read(_MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise InputError(f"the profile '{os.fspath(path)}' cannot be read: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"the profile '{os.fspath(path)}' cannot be read: {reason}") from error
         try:
             if len(data) > _MAX_FILE_BYTES:
                 raise ValueError

@@ -42,6 +42,8 @@ def test_argument_may_be_open_or_a_folder(motion_bundle):
     assert bundle_from_argument(str(motion_bundle)).sha256 == bundle.sha256
     with pytest.raises(InputError, match="not int"):
         bundle_from_argument(3)
+    with pytest.raises(InputError, match="named by a str or a path, not by 3"):
+        Bundle.open(3)
 
 
 def test_missing_folder_manifest_and_graph(tmp_path, bundle_copy):

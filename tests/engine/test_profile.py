@@ -66,6 +66,13 @@ def test_what_is_no_profile_is_refused(tmp_path, data):
         Profile.read(tmp_path / "profile.json")
 
 
+def test_what_names_no_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="named by a str or a path, not by 5"):
+        Profile.read(5)
+    with pytest.raises(InputError, match="cannot be read: embedded null"):
+        Profile.read(tmp_path / "a\0b")
+
+
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(InputError, match="cannot be read: No such file"):
         Profile.read(tmp_path / "profile.json")

@@ -202,6 +202,11 @@ class Kept:
         raise BufferError("it is still needed")
 
 
+class Gone:
+    def __dlpack_device__(self):
+        raise RuntimeError("its memory was freed")
+
+
 class OnCuda:
     __cuda_array_interface__ = {"shape": (4, 4, 3), "typestr": "|u1", "data": (0, False), "version": 3}  # noqa: RUF012
 
@@ -215,6 +220,7 @@ class OnCuda:
         ),
         (OnDevice(2), "the frame lies in memory of DLPack's device type 2"),
         (Kept(), "this Kept does not give its pixels to NumPy: it is still needed"),
+        (Gone(), "this Gone does not give its pixels to NumPy: its memory was freed"),
         (np.zeros((4, 4), np.uint8), r"not uint8 \[4, 4\]"),
         (np.zeros((4, 4, 4), np.uint8), r"not uint8 \[4, 4, 4\]"),
         (np.zeros((4, 4, 3), np.float32), r"not float32 \[4, 4, 3\]"),
