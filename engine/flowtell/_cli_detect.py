@@ -27,6 +27,10 @@ from ._run_control import require_timeout
 __all__ = ["main"]
 
 
+_LONGEST_NAME = 4096
+"""Bytes: no system that flowtell runs on opens a file by a longer one (Linux: path_resolution(7))."""
+
+
 def main(argv: list[str]) -> int:
     """Judge the files named in `argv`; return 0 if each was judged, else 1."""
     arguments = _parser().parse_args(argv[1:])
@@ -37,6 +41,8 @@ def main(argv: list[str]) -> int:
         if arguments.files_from:
             raise InputError(f"--files-from: the list '{arguments.files_from[0]}' names no file")
         raise InputError("there is nothing to judge: name video files, or a list of them with --files-from")
+    if sys.stdout is None:
+        raise InputError("standard output is closed, and that is where results go")
     effort = effort_from_words(arguments)
     with _named("--timeout"):
         require_timeout(arguments.timeout)
@@ -83,7 +89,7 @@ def names_from(path: str) -> list[str]:
         path: of the list; `-` is standard input.
 
     Raises:
-        InputError: where it cannot be read, or is in UTF-16.
+        InputError: where it cannot be read, is in UTF-16, or holds what no file can be called.
     """
     if path == "-" and sys.stdin is None:
         raise InputError("--files-from: standard input is closed")
@@ -96,6 +102,10 @@ def names_from(path: str) -> list[str]:
         raise InputError(f"--files-from: '{path}' is in UTF-16: save it in UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
     names = data.split(b"\0") if b"\0" in data else [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    if data.startswith(b"\0") or max(map(len, names)) > _LONGEST_NAME:
+        raise InputError(
+            f"--files-from: '{path}' is no list of names: if it is a video, name it without --files-from"
+        )
     return [os.fsdecode(name) for name in names if name]
 
 

@@ -48,11 +48,31 @@ def test_a_list_has_a_name_a_line(tmp_path):
         ([], "there is nothing to judge: name video files, or a list of them with --files-from"),
         (["--files-from", "nowhere"], "--files-from: 'nowhere' cannot be read: "),
         (["--files-from", os.devnull], f"--files-from: the list '{os.devnull}' names no file"),
+        (
+            ["--files-from", str(NATURAL)],
+            f"--files-from: '{NATURAL}' is no list of names: if it is a video, ",
+        ),
     ],
 )
 def test_without_names_there_is_a_sentence(words, says, capsys):
     assert main(["detect", *words]) == 2
     assert capsys.readouterr().err.startswith(f"flowtell: {says}")
+
+
+def test_a_name_as_long_as_a_name_can_be_is_one(tmp_path):
+    names = tmp_path / "names"
+    names.write_bytes(b"a" * 4096 + b"\n" + b"b")
+    assert len(names_from(str(names))) == 2
+    names.write_bytes(b"a" * 4097 + b"\n" + b"b")
+    with pytest.raises(InputError, match="is no list of names"):
+        names_from(str(names))
+
+
+def test_results_that_have_nowhere_to_go_are_not_made(tiny_bundle):
+    command = f'exec "{sys.executable}" -m flowtell detect "{NATURAL}" --bundle "{tiny_bundle}" >&-'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    said = "flowtell: standard output is closed, and that is where results go\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
 
 
 def test_what_may_not_be_looked_at_is_a_sentence(monkeypatch, capsys):
