@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from flowtell._detector import usable_cores
+from flowtell._usable_cores import usable_cores
 from flowtell.benchmarks.runtimes import onnxruntime_session
 from flowtell.benchmarks.statistics import quantile
 

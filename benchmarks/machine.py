@@ -6,6 +6,8 @@ import platform
 import sys
 from pathlib import Path
 
+from flowtell._usable_cores import usable_cores
+
 __all__ = ["cpu_name", "machine_context", "peak_memory_mb", "processor_of"]
 
 _DISTRIBUTIONS = (
@@ -29,11 +31,10 @@ def cpu_name():
 def machine_context():
     """Return a dict of everything about this machine that a speed depends on."""
     flags = set((_cpu_field("flags") or _cpu_field("Features")).split())
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": cpu_name(),
         "cpu_features": [name for name in _CPU_FEATURES if name in flags],
-        "cores": usable,
+        "cores": usable_cores(),
         "memory_gb": _memory_gb(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

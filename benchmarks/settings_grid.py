@@ -68,8 +68,8 @@ def grid_of(bundle, pairs=None):
     Raises:
         flowtell.InputError: where the bundle has no detector.
     """
-    from flowtell._detector import usable_cores
     from flowtell._providers import usable_providers
+    from flowtell._usable_cores import usable_cores
 
     if "detector" not in bundle.manifest.graphs:
         raise InputError(f"the bundle '{bundle.manifest.name}' has no detector whose speed could be measured")

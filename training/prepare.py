@@ -9,6 +9,7 @@ from pathlib import Path
 
 import flowtell
 from flowtell import InputError
+from flowtell._usable_cores import usable_cores
 from flowtell.training._prepare_worker import write_record
 from flowtell.training._worker_pool import WorkerPool
 from flowtell.training.flow_source import open_flow_source
@@ -89,7 +90,7 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     except OSError as error:
         raise InputError(f"nothing can be written to '{folder}': {error.strerror}") from error
     try:
-        with WorkerPool("flowtell.training._prepare_worker", settings.workers or _cores()) as pool:
+        with WorkerPool("flowtell.training._prepare_worker", settings.workers or usable_cores()) as pool:
             records = _cut(videos, folder, bundle_folder, settings, pool, progress)
             flows = None if source is None else _flow(records, folder, source, pool, progress)
     finally:
@@ -276,7 +277,3 @@ def dropped_lines(prepared):
         if counts[kind]:
             lines.append(f"{counts[kind]} clips left out: they {reason}")
     return lines
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

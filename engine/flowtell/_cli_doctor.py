@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from . import _provider_openvino
 from ._auto_provider import PROVIDER_VARIABLE
 from ._bundle import Bundle
-from ._detector import Detector, usable_cores
+from ._detector import Detector
 from ._errors import FlowtellError
 from ._frames import describe_decoder
 from ._onnxruntime import load_onnxruntime
 from ._providers import PROVIDER_NAMES, provider_called, why_not
 from ._sessions import open_session
+from ._usable_cores import usable_cores
 from ._version import __version__
 
 __all__ = ["main"]

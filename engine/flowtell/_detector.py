@@ -29,6 +29,7 @@ from ._result import Result
 from ._run_control import RunControl, require_timeout
 from ._sessions import GraphSession, open_session
 from ._stream import Stream
+from ._usable_cores import usable_cores
 from ._verdict import Judge, sigmoid
 
 __all__ = ["ClipScores", "Detector"]
@@ -338,10 +339,3 @@ class Detector:
 def _require_count(name: str, value: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InputError(f"{name} must be an integer from 1 to {most}, not {value!r}")
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
