@@ -151,7 +151,11 @@ class IsolatedReader:
             if kind is not Kind.FRAME:
                 raise self._failure(kind, payload)
             notice = self._checked(FrameNotice.unpack, payload)
-            frame = self._frame(notice)
+            try:
+                frame = self._frame(notice)
+            except MemoryError:
+                size = f"{notice.width}x{notice.height} px"
+                raise DecodeError("too_large", f"there is no memory for its frames of {size}") from None
             self._any_frame = True
             self._tell(Kind.FREE, pack_slot(notice.slot))
             yield frame
