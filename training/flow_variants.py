@@ -83,15 +83,23 @@ class ClipVariant(_Variant):
 
     source: FlowSource
     change: Callable
+    _latest: dict = field(default_factory=dict, compare=False, repr=False)
 
     def flow(self, position):
         """Return the flow of a video's clips."""
-        return np.stack([self.source.flow(clip) for clip in self.change(self.prepared, position)])
+        return np.stack([self.source.flow(clip) for clip in self._crops(position)])
 
     def frame_pairs(self, position):
         """Return the frames that each flow is from and to."""
-        clips = self.change(self.prepared, position)
+        clips = self._crops(position)
         return clips[:, :-1], clips[:, 1:]
+
+    def _crops(self, position):
+        """Return the changed crops of a video; the latest are kept, for both of the above ask for them."""
+        if position not in self._latest:
+            self._latest.clear()
+            self._latest[position] = self.change(self.prepared, position)
+        return self._latest[position]
 
     def sha256(self):
         """Return what tells these features from those of the set, and of other flow."""
