@@ -146,7 +146,7 @@ def _quality(recipe, videos, args):
 
     # The quick figures first: what can go wrong in them should not cost the slow ones.
     flow = {} if args.flow_from else {"flow": flow_figures(args.run, args.middlebury)}
-    figures = cross_validate(recipe, args.run, args.imagenet) | flow
+    figures = cross_validate(recipe, args.run, args.imagenet, args.flow_from) | flow
     write_figures(figures, recipe, args.run / QUALITY_NAME)
     details = ("scores", "risk_coverage", "with_final_penalty")
     print(json.dumps({k: v for k, v in figures.items() if k not in details}, indent=2))
@@ -229,7 +229,7 @@ def _study(recipe, videos, args):
 def _final(recipe, videos, args):
     from flowtell.training.recipe import fit_final
 
-    fit_final(recipe, args.run, args.imagenet)
+    fit_final(recipe, args.run, args.imagenet, args.flow_from)
 
 
 def _bundle(recipe, videos, args):

@@ -21,6 +21,7 @@ from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.run_folder import file_sha256
 from flowtell.training.settings import PRESETS, ClassifierSettings, FlowSettings
 from flowtell.training.stored_flow import write_stored_flow
+from flowtell.training.study_features import StudyFeatures
 from flowtell.training.synthetic_flow import MotionConfig
 from flowtell.training.teacher_sets import FULL_TEACHER_NAME, JUDGED_TEACHER_NAME, TEACHER_NAME
 from flowtell.training.thinning import thinned
@@ -38,6 +39,7 @@ __all__ = [
     "compute_full_flow",
     "fit_final",
     "judged_flow_source",
+    "learned_features",
     "prepare_videos",
     "train_flow_network",
     "train_full_network",
@@ -90,6 +92,8 @@ class Recipe:
             teacher's pairs and synthetic motion at once. In bfloat16, too.
         classifier: what is judged on: VGG16's first four blocks as trained on ImageNet on the flow image at
             its own size, and no hidden layer. Of its fit nothing is used: a linear head has one optimum.
+        compressed: constant rate factors of H.264; heads learn from the first half of each clip put through
+            it once more by each, too.
         penalties: of the head, to choose from: see `choose_penalty`.
         penalty: of all heads of the study: the one that all files choose.
         aside: methods of real videos that figures are also given without: here those of another frame rate.
@@ -124,6 +128,7 @@ class Recipe:
         )
     )
     classifier: ClassifierSettings = PRESETS["classifier"]["bundle"]
+    compressed: tuple[int, ...] = (30,)
     penalties: tuple[float, ...] = (2e-5, 6e-5, 2e-4, 6e-4)
     penalty: float = 6e-5
     aside: tuple[str, ...] = ("actors(DFD)",)
@@ -265,12 +270,39 @@ def clip_feature_sets(recipe, folder, imagenet_path):
     return prepared, classifier, {p: clip_features(classifier, cache(p), settings.mirror) for p in positions}
 
 
-def fit_final(recipe, folder, imagenet_path):
-    """Fit the head to all videos, write the classifier into `classifier/`, and return it."""
+def learned_features(recipe, folder, imagenet_path, features, flow=None):
+    """Return what heads are fitted to: `features`, and those of the same clips compressed again.
+
+    Args:
+        recipe: a `Recipe`.
+        folder: of the run, with the flow of the clips.
+        imagenet_path: VGG16's weights.
+        features: of the clips as they are, from `clip_feature_sets`.
+        flow: as for `compute_flow`.
+
+    Returns:
+        position to features `[clips and copies, D]`.
+
+    Raises:
+        InputError: as `judged_flow_source`.
+    """
+    if not recipe.compressed:
+        return features
+    source, prepared = judged_flow_source(folder, flow), PreparedSet.open(Path(folder) / JUDGED_NAME)
+    of = StudyFeatures(recipe.classifier, prepared, Path(folder), imagenet_path)
+    return of.with_copies(features, recipe.compressed, source)
+
+
+def fit_final(recipe, folder, imagenet_path, flow=None):
+    """Fit the head to all videos, write the classifier into `classifier/`, and return it.
+
+    For `flow` see `learned_features`.
+    """
     prepared, classifier, features = clip_feature_sets(recipe, folder, imagenet_path)
     videos, everything = prepared.videos, list(range(len(prepared.videos)))
     rms = scale_activations(classifier, list(features.values()))
-    features = {p: f / rms for p, f in features.items()}
+    learned = learned_features(recipe, folder, imagenet_path, features, flow)
+    features = {p: f / rms for p, f in learned.items()}
     penalty = choose_penalty(features, videos, everything, recipe.penalties)
     set_linear_head(classifier, fit_videos(features, videos, everything, penalty))
     target = Path(folder) / CLASSIFIER_NAME

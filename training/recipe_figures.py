@@ -21,7 +21,7 @@ from flowtell.training.labels import identity_groups
 from flowtell.training.linear_judge import choose_penalty, held_out_logits
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.quality import detector_figures, highest_face_figures
-from flowtell.training.recipe import FLOW_NAME, PREPARED_NAME, clip_feature_sets
+from flowtell.training.recipe import FLOW_NAME, PREPARED_NAME, clip_feature_sets, learned_features
 from flowtell.training.run_folder import write_json
 from flowtell.training.settings import settings_dict
 from flowtell.training.teacher_sets import JUDGED_TEACHER_NAME
@@ -32,13 +32,14 @@ __all__ = ["contender_figures", "cross_validate", "flow_figures", "write_figures
 BASELINE_PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
-def cross_validate(recipe, folder, imagenet_path):
+def cross_validate(recipe, folder, imagenet_path, flow=None):
     """Judge every video with a head that never saw a person in it; one group of people after the other.
 
     Args:
         recipe: a `Recipe`.
         folder: of the run, with the flow of the clips.
         imagenet_path: VGG16's weights.
+        flow: as for `learned_features`.
 
     Returns:
         what `detector_figures` returns, of heads whose penalties, too, were chosen without the judged;
@@ -49,11 +50,12 @@ def cross_validate(recipe, folder, imagenet_path):
     """
     prepared, _, features = clip_feature_sets(recipe, folder, imagenet_path)
     videos, folds = prepared.videos, identity_groups(prepared.videos)
-    logits, chosen = held_out_logits(features, videos, recipe.penalties)
+    learned = learned_features(recipe, folder, imagenet_path, features, flow)
+    logits, chosen = held_out_logits(learned, videos, recipe.penalties, judged=features)
     tracks = {p: [clip["track"] for clip in prepared.entry(p)["clips"]] for p in logits}
     by_face = highest_face_figures(videos, logits, tracks, folds, recipe.aside)
-    penalty = choose_penalty(features, videos, list(range(len(videos))), recipe.penalties)
-    alike = held_out_logits(features, videos, (penalty,))[0]
+    penalty = choose_penalty(learned, videos, list(range(len(videos))), recipe.penalties)
+    alike = held_out_logits(learned, videos, (penalty,), judged=features)[0]
     final = detector_figures(videos, alike, folds, recipe.aside) | {"penalty": penalty}
     return detector_figures(videos, logits, folds, recipe.aside) | {
         "penalties": list(chosen.values()),

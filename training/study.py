@@ -14,7 +14,6 @@ from flowtell.training.evidence import first_half, of_fewer_pairs, smaller_faces
 from flowtell.training.flow_variants import (
     ClipVariant,
     FlowVariant,
-    compressed_again,
     in_px_of,
     without_surround,
 )
@@ -50,7 +49,8 @@ _HALF_CLIPS = "faces judged, first half of each clip"
 def study(recipe, folder, imagenet_path, flow):
     """Measure the recipe's settings, and each change of one of them.
 
-    What costs least comes first.
+    What costs least comes first. Heads learn from clips as they are: what copies that are compressed again
+    add, from which the recipe's learn, too, is a factor like others.
 
     Args:
         recipe: a `Recipe`.
@@ -141,13 +141,17 @@ def _of_evidence(recipe, features, flow):
     for count in _fewer_clips(recipe):
         setting = "1 clip" if count == 1 else f"{count} clips"
         yield "judged by", setting, judged({p: of_fewer_pairs(f, count) for p, f in own.items()})
-    changes = {f"{px} px": smaller_faces(px, margin) for px in _FACES_PX}
-    changes |= {f"compressed, CRF {crf}": compressed_again(crf) for crf in _CRFS}
     half = FlowVariant(prepared, "first-half", first_half, slice(prepared.pairs_per_clip // 2))
     yield _HALF_CLIPS, "as filmed", judged(features.of_all_pairs(half))
-    for setting, change in changes.items():
-        variant = ClipVariant(prepared, setting.replace(", ", "-").replace(" ", "-"), flow, change)
-        yield _HALF_CLIPS, setting, judged(features.of_all_pairs(variant))
+    for px in _FACES_PX:
+        variant = ClipVariant(prepared, f"{px}-px", flow, smaller_faces(px, margin))
+        yield _HALF_CLIPS, f"{px} px", judged(features.of_all_pairs(variant))
+    for crf in _CRFS:
+        yield _HALF_CLIPS, f"compressed, CRF {crf}", judged(features.compressed(crf, flow))
+    for crf in recipe.compressed:
+        learned = features.with_copies(own, (crf,), flow)
+        logits = held_out_logits(learned, prepared.videos, (recipe.penalty,), judged=own)[0]
+        yield "learned from", f"clips compressed again, CRF {crf}, too", logits
 
 
 def _of_crops(recipe, features):

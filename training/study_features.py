@@ -3,8 +3,10 @@
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
+
 from flowtell.training.feature_cache import FeatureCache
-from flowtell.training.flow_variants import a_quarter
+from flowtell.training.flow_variants import ClipVariant, a_quarter, compressed_again
 from flowtell.training.judge_task import new_classifier
 from flowtell.training.linear_judge import clip_features
 
@@ -118,6 +120,16 @@ class StudyFeatures:
     def of_all_pairs(self, variant):
         """Return features of a variant of the set, all pairs of it."""
         return self.of(self.cache(variant.name, variant, pair_stride=1))
+
+    def compressed(self, crf, source):
+        """Return features of the clips' first halves compressed again, with the flow of a `FlowSource`."""
+        variant = ClipVariant(self.prepared, f"compressed-CRF-{crf}", source, compressed_again(crf))
+        return self.of_all_pairs(variant)
+
+    def with_copies(self, own, crfs, source):
+        """Return `own`, position to features `[clips, D]`, with those of the clips compressed again."""
+        copies = [self.compressed(crf, source) for crf in crfs]
+        return {p: np.concatenate([f, *(copy[p] for copy in copies)]) for p, f in own.items()}
 
     def shown(self, name, change):
         """Return the cache of the set with its flow shown in another way; see `FeatureCache`."""

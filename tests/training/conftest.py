@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -17,6 +18,7 @@ from flowtell.training.clip_records import write_clips, write_flow
 from flowtell.training.flow_features import flow_step, pair_flow
 from flowtell.training.models import FLOW_PRESETS, build_flow_network
 from flowtell.training.prepared_set import PreparedSet
+from flowtell.training.recipe import JUDGED_NAME, PREPARED_NAME
 from flowtell.training.run_folder import file_sha256, write_json
 
 SIDE_PX, PAIRS, PEOPLE = 64, 4, 6
@@ -87,3 +89,11 @@ def _clip(rng, label):
         frames = np.stack([picture[:, k : k + SIDE_PX] for k in range(PAIRS + 1)]).clip(0, 255)
     times_s = tuple(k / 20 for k in range(PAIRS + 1))
     return FaceClip(0, 0.0, 0.2, (0, 0, SIDE_PX, SIDE_PX), False, frames.astype(np.uint8), times_s)
+
+
+@pytest.fixture
+def run(made_set, tmp_path):
+    """The folder of a run whose clips are cut and have their flow."""
+    for name in (PREPARED_NAME, JUDGED_NAME):
+        shutil.copytree(made_set.prepared.folder, tmp_path / name)
+    return tmp_path

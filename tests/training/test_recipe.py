@@ -30,21 +30,16 @@ from flowtell.training.flow_variants import (
     without_surround,
 )
 from flowtell.training.judge_task import new_classifier
-from flowtell.training.labels import identity_groups
-from flowtell.training.models import FlowImage, seen_motion
+from flowtell.training.models import seen_motion
 from flowtell.training.prepared_set import PreparedSet
 from flowtell.training.recipe import (
     FULL_FLOW_NAME,
-    JUDGED_NAME,
-    PREPARED_NAME,
     RAFT_NAME,
     Recipe,
     compute_full_flow,
-    fit_final,
     judged_flow_source,
     train_flow_network,
 )
-from flowtell.training.recipe_figures import cross_validate
 from flowtell.training.run_folder import claim, file_sha256, whole_file, write_json
 from flowtell.training.settings import ClassifierSettings, FitSettings, FlowSettings
 from flowtell.training.stored_flow import has_stored_flow, stored_flow_variant, write_stored_flow
@@ -59,36 +54,6 @@ SMALL = ClassifierSettings(
     head_units=(64,),
     pair_stride=2,
 )
-
-
-@pytest.fixture
-def run(made_set, tmp_path):
-    """The folder of a run whose clips are cut and have their flow."""
-    for name in (PREPARED_NAME, JUDGED_NAME):
-        shutil.copytree(made_set.prepared.folder, tmp_path / name)
-    return tmp_path
-
-
-def test_each_person_is_judged_by_a_head_that_never_saw_them(made_set, run, dev_data):
-    recipe = replace(Recipe(), classifier=LINEAR, aside=())
-    imagenet = dev_data / "weights" / "vgg16_imagenet_notop.h5"
-    figures = cross_validate(recipe, run, imagenet)
-    assert figures["files"] == 12
-    assert figures["auc"]["value"] > 0.9
-    assert len(figures["penalties"]) == len(set(identity_groups(made_set.prepared.videos)))
-    assert set(figures["penalties"]) <= set(recipe.penalties)
-    assert figures["with_final_penalty"]["penalty"] in recipe.penalties
-    # Features were computed once and serve every fit.
-    assert len(list((run / "features-uv-32").glob("*.npy"))) == 12
-    classifier = fit_final(recipe, run, imagenet)
-    again = new_classifier(LINEAR)
-    again.load_weights(run / "classifier" / "classifier.weights.h5")
-    flow = np.concatenate([PreparedSet.open(run / JUDGED_NAME).flow(p)[0] for p in range(12)])
-    images = FlowImage("uv")(flow.astype(np.float32))
-    logits = np.asarray(again(images)).reshape(12, -1).mean(axis=1)
-    assert logits == pytest.approx(np.asarray(classifier(images)).reshape(12, -1).mean(axis=1), abs=1e-4)
-    # Odd positions are fakes.
-    assert logits[1::2].min() > 0 > logits[::2].max()
 
 
 def test_fewer_clips_are_those_of_the_set_and_prepare_goes_on_from_them(made_set, tmp_path):
