@@ -27,15 +27,19 @@ class Interrupt:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._end: Callable[[], object] | None = None
+        self._is_fired = False
 
     def watch(self, end: Callable[[], object] | None) -> None:
-        """Have `end()` called by `fire` from now on; None for nothing."""
+        """Have `fire` call `end()`, at once where it was fired before; None for nothing."""
         with self._lock:
             self._end = end
+            if end is not None and self._is_fired:
+                end()
 
     def fire(self) -> None:
-        """End what is being waited for, if anything is."""
+        """End what is being waited for, and what will be."""
         with self._lock:
+            self._is_fired = True
             if self._end is not None:
                 self._end()
 

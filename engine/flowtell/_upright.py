@@ -42,10 +42,10 @@ def orientation_of(picture: av.VideoFrame) -> int:
     from av.sidedata.sidedata import Type
 
     side_data: Any = picture.side_data
-    said = side_data.get(Type.DISPLAYMATRIX)
-    if said is None:
+    said = bytes(side_data.get(Type.DISPLAYMATRIX) or b"")
+    if len(said) < _MATRIX.size:
         return 0
-    a, b, _, c, d, *_ = _MATRIX.unpack(bytes(said)[: _MATRIX.size])
+    a, b, _, c, d, *_ = _MATRIX.unpack_from(said)
     area: int = a * d - b * c
     if area == 0:
         return 0

@@ -297,14 +297,14 @@ def test_a_file_name_cannot_move_the_cursor_or_make_up_a_line(capsys, motion_bun
     assert r"x\x1b[2K\ny.mp4" in out
 
 
-@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("stream", ["<&-", "2>&-"])
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
-def test_a_closed_standard_stream_is_no_matter(motion_bundle, stream):
+def test_a_closed_standard_stream_that_is_not_needed_is_no_matter(motion_bundle, stream):
     words = ["-m", "flowtell", "detect", str(NATURAL), "--clips", "1", "--bundle", str(motion_bundle)]
     shell = ["sh", "-c", f'exec "$@" {stream}', "sh", sys.executable, *words]
     done = subprocess.run(shell, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    assert stream == ">&-" or "16 of 96" in done.stdout
+    assert "16 of 96" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the stream")

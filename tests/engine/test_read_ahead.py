@@ -9,7 +9,7 @@ import pytest
 
 from flowtell._cores import Cores
 from flowtell._read_ahead import ReadAhead
-from flowtell._run_control import RunControl, TimeUpError
+from flowtell._run_control import Interrupt, RunControl, TimeUpError
 
 
 def numbers(count, log):
@@ -78,3 +78,16 @@ def test_a_wait_that_ends_too_early_is_not_the_end_of_the_file():
     with ReadAhead(slow(), lambda _: 1, 10, cores, Impatient()) as ahead, cores.held(urgent=True) as core:
         assert ahead.get(core) == 1
         assert ahead.get(core) is None
+
+
+def test_what_begins_to_wait_after_an_interrupt_is_ended_too():
+    ended = []
+    interrupt = Interrupt()
+    interrupt.watch(lambda: ended.append("first"))
+    interrupt.watch(None)
+    interrupt.fire()
+    assert ended == []
+    interrupt.watch(lambda: ended.append("second"))
+    assert ended == ["second"]
+    interrupt.fire()
+    assert ended == ["second", "second"]

@@ -81,7 +81,8 @@ void Video::finish(const std::string &failure) {
     VideoResult result = {};
     result.faces = faces_from_clips(judged_, detector_->bundle().manifest.pairs_per_clip);
     result.state = video_state(failure, maker_.counts(), !judged_.empty());
-    const std::string missing = missing_evidence(result.faces, judged_, maker_.counts().made, detector_->bundle().manifest);
+    const std::string missing =
+        missing_evidence(result.faces, judged_, maker_.counts().made, detector_->bundle().manifest);
     if (!missing.empty()) {
         const bool is_whole = result.state.code == FLOWTELL_JUDGED;
         result.state = is_whole ? State{FLOWTELL_THIN_EVIDENCE, missing}
