@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._upright import as_decoded, orientation_of, upright_shape
+from ._upright import OrientationReader, as_decoded, upright_shape
 
 if TYPE_CHECKING:
     import av
@@ -71,6 +71,7 @@ class RgbConverter:
         self._place = place
         # one for each path: a converter that changes its formats is built anew each time
         self._packed, self._planar = VideoReformatter(), VideoReformatter()
+        self._orientations = OrientationReader()
 
     def convert(self, picture: av.VideoFrame) -> Image:
         """Return the picture as `uint8 [H, W, 3]` RGB, upright.
@@ -78,7 +79,7 @@ class RgbConverter:
         Raises:
             av.error.FFmpegError, ValueError: where FFmpeg cannot convert its format.
         """
-        orientation = orientation_of(picture)
+        orientation = self._orientations.read(picture)
         # at odd heights the two paths round the last row of chroma apart, by one level
         is_planar_first = picture.format.name in _PLANAR_FIRST and picture.height % 2 == 0
         if is_planar_first:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ._colour import LAYOUTS, plane_arrays
 from ._siting import siting_of
-from ._upright import orientation_of, upright_shape
+from ._upright import OrientationReader, upright_shape
 
 if TYPE_CHECKING:
     import av
@@ -102,6 +102,7 @@ class PlaneTaker:
     def __init__(self, least_px: int = LEAST_PX) -> None:
         """Leave pictures of a smaller area whole."""
         self._least_px = least_px
+        self._orientations = OrientationReader()
         self._sitings: dict[tuple[str, int, int], str | None] = {}
 
     def take(self, picture: av.VideoFrame) -> PlanarPicture | None:
@@ -119,7 +120,7 @@ class PlaneTaker:
         siting = self._siting(picture, (layout, matrix, levels))
         if siting is None:
             return None
-        kind = PixelKind(layout, matrix, levels, siting, orientation_of(picture))
+        kind = PixelKind(layout, matrix, levels, siting, self._orientations.read(picture))
         return PlanarPicture(kind, plane_arrays(picture))
 
     def _siting(self, picture: av.VideoFrame, key: tuple[str, int, int]) -> str | None:

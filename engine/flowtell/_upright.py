@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ORIENTATIONS",
+    "OrientationReader",
     "as_decoded",
     "is_mirrored",
-    "orientation_of",
     "place_as_decoded",
     "turns_of",
     "upright_shape",
@@ -34,10 +34,29 @@ _MIRRORED = 4
 _MATRIX = struct.Struct("=9i")
 
 
-def orientation_of(picture: av.VideoFrame) -> int:
-    """Return what sets a picture upright, one of `ORIENTATIONS`; 0 where its matrix has no inverse.
+class OrientationReader:
+    """Reads what sets the pictures of one video upright.
 
-    The matrix takes a point (p, q) to (a p + c q, b p + d q); other angles are rounded to quarters.
+    A picture whose side data somebody looked at stays in memory until Python collects cycles, so that is done
+    only where FFmpeg's number for its rotation is another than that of the picture before.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: float | None = None
+        self._orientation = 0
+
+    def read(self, picture: av.VideoFrame) -> int:
+        """Return what sets a picture upright, one of `ORIENTATIONS`; 0 where its matrix has no inverse."""
+        rotation = picture.rotation
+        if rotation != self._rotation:
+            self._rotation, self._orientation = rotation, _orientation_of(picture)
+        return self._orientation
+
+
+def _orientation_of(picture: av.VideoFrame) -> int:
+    """Return the same, from the matrix: it takes a point (p, q) to (a p + c q, b p + d q).
+
+    Angles between are rounded to quarters.
     """
     from av.sidedata.sidedata import Type
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import numpy as np
 import pytest
 
 from flowtell._decode import VideoReader
+from flowtell._decode_limits import DecodeLimits
+from flowtell._frames import open_frames
 
 
 def picture(width, height):
@@ -61,3 +64,13 @@ def test_orientation_is_honoured(write_video, said, size):
     oriented = first_frame(path)
     assert np.array_equal(oriented, shown(upright))
     assert oriented.flags.c_contiguous
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="decoding in another process needs Linux")
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"], ids=["in planes", "whole"])
+def test_pictures_that_were_looked_at_do_not_stay(write_video, pix_fmt):
+    pictures = [np.full((720, 1280, 3), n % 200, np.uint8) for n in range(300)]
+    path = write_video("long.mp4", pictures, pix_fmt=pix_fmt, options={"preset": "ultrafast"})
+    # 415 MB of planes of 8 bits, and twice as many of 10
+    with open_frames(path, DecodeLimits(memory_bytes=100 << 20)) as source:
+        assert sum(1 for _ in source) == len(pictures)
