@@ -14,7 +14,7 @@ from flowtell.training._prepare_worker import write_record
 from flowtell.training._worker_pool import WorkerPool
 from flowtell.training.flow_source import open_flow_source
 from flowtell.training.prepared_set import INDEX_FORMAT, INDEX_NAME, PreparedSet
-from flowtell.training.run_folder import claim, file_sha256, sweep, write_json
+from flowtell.training.run_folder import SETTINGS_NAME, claim, file_sha256, sweep, write_json
 from flowtell.training.video import video_sha256
 
 __all__ = ["FACES", "PrepareSettings", "dropped_lines", "prepare"]
@@ -57,8 +57,8 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
 
     Raises:
         InputError: only one class is there, the same video is there with two labels or as two people, no
-            video gave a clip, the folder holds clips that were cut otherwise or a finished set of other
-            videos, or nothing can be written to it.
+            video gave a clip, the folder holds clips that were cut otherwise, flow that is not asked for or a
+            finished set of other videos, or nothing can be written to it.
         flowtell.FlowtellError: the bundle or the source of flow cannot be opened.
     """
     settings = settings or PrepareSettings()
@@ -84,6 +84,11 @@ def prepare(videos, folder, bundle=None, flow=None, settings=None, progress=None
     if source is not None:
         claim(folder / "flow", {"sha256": source[0].sha256})
     _require_same_videos(folder, videos)
+    if source is None and (folder / "flow" / SETTINGS_NAME).exists():
+        raise InputError(
+            f"'{folder}' holds flow, which this would leave out: ask for it with --flow as before, or delete "
+            f"'{folder / 'flow'}'"
+        )
     # An index says that a set is finished.
     try:
         (folder / INDEX_NAME).unlink(missing_ok=True)

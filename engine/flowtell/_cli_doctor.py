@@ -15,7 +15,7 @@ from . import _provider_openvino
 from ._auto_provider import PROVIDER_VARIABLE
 from ._bundle import Bundle
 from ._detector import Detector
-from ._errors import FlowtellError
+from ._errors import FlowtellError, ProviderError
 from ._frames import describe_decoder
 from ._onnxruntime import load_onnxruntime
 from ._providers import PROVIDER_NAMES, provider_called, why_not
@@ -67,14 +67,24 @@ def examine() -> list[Finding]:
         _try("onnxruntime", _onnxruntime),
     ]
     for name in PROVIDER_NAMES:
-        reason = why_not(name) or _why_not_opened(name)
+        # the variable says what auto is
+        named = (os.environ.get(PROVIDER_VARIABLE) if name == "auto" else None) or name
+        reason = _why_not_usable(named)
         detail = reason or "usable"
-        if name == "auto" and (named := os.environ.get(PROVIDER_VARIABLE)):
+        if named != name:
             detail += f"; {PROVIDER_VARIABLE} says {named}"
         findings.append(Finding(f"provider {name}", reason is None, detail, name == "auto"))
     findings.append(_bf16())
     findings.append(_try("default bundle", _default_bundle))
     return findings
+
+
+def _why_not_usable(name: str) -> str | None:
+    try:
+        return why_not(name) or _why_not_opened(name)
+    except ProviderError as error:
+        # the variable names none that there is
+        return str(error)
 
 
 def _why_not_opened(name: str) -> str | None:

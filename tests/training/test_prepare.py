@@ -81,6 +81,14 @@ def test_a_finished_set_of_videos_of_the_same_names_stays(videos, prepared, tiny
     assert (out / "index.json").is_file()
 
 
+def test_flow_that_is_there_is_not_left_out_unasked(videos, prepared, tiny_bundle, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(prepared[0], out)
+    with pytest.raises(InputError, match="holds flow, which this would leave out: ask for it with --flow"):
+        prepare(read_labels(videos / "labels.csv"), out, tiny_bundle, settings=PrepareSettings(2))
+    assert (out / "index.json").read_bytes() == (prepared[0] / "index.json").read_bytes()
+
+
 def test_a_full_clip_is_found_behind_short_ones(write_video, tiny_bundle, tmp_path):
     with av.open(str(samples.natural_path())) as container:
         face = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), 30)]
@@ -155,7 +163,7 @@ def test_a_shard_cut_short_is_told_and_made_again(prepared, videos, tiny_bundle,
     shard.write_bytes(whole[:-9])
     with pytest.raises(InputError, match="cut short or corrupt: run flowtell prepare again"):
         PreparedSet.open(out).clips(1)
-    subprocess.run(command(videos, out, tiny_bundle), capture_output=True)
+    subprocess.run(command(videos, out, tiny_bundle, "--flow", str(tiny_bundle)), capture_output=True)
     assert shard.read_bytes() == whole
 
 
@@ -249,8 +257,8 @@ def test_videos_from_elsewhere_change_no_other_ones(videos, prepared, tiny_bundl
     written = {path.name: path.stat().st_mtime_ns for path in (out / "clips").glob("*.tfrecord")}
     shutil.copy(videos / "natural.mp4", tmp_path / "more.mp4")
     more = LabelledVideo(tmp_path / "more.mp4", 0, frozenset(["ann"]), "real")
-    settings = PrepareSettings(clips_per_file=2)
-    grown = prepare([*read_labels(videos / "labels.csv"), more], out, tiny_bundle, settings=settings)
+    grown = [*read_labels(videos / "labels.csv"), more]
+    grown = prepare(grown, out, tiny_bundle, tiny_bundle, PrepareSettings(clips_per_file=2))
     # What an index says does not hang on when its videos came.
     names = [entry["video"] for entry in grown.index["videos"]]
     base = os.path.commonpath([videos, tmp_path])
