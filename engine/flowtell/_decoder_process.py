@@ -41,7 +41,7 @@ _START_S = 60.0
 """A start takes a third of a second; a machine that is short of everything gets this long."""
 
 _STARTS = 3
-"""Times that a start is tried which ends by a signal: nothing of the file is at fault then."""
+"""Times that a start is tried which fails as it may where the machine is short of something."""
 
 _CLOSE_S = 2.0
 """A decoder that does not leave its file within this time is replaced: a start costs less than waiting."""
@@ -50,6 +50,9 @@ _MAX_IDLE = 4
 """Idle decoders that are kept: 50 MB each."""
 
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+
+_SHORT = {errno.EAGAIN, errno.ENOMEM}
+"""What starting a process fails with for want of memory, or of further processes."""
 
 _BOOT = """
 import json, sys, types
@@ -67,11 +70,17 @@ _KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|LD_\w+|TZ|ASAN_OPTIONS")
 
 
 class DecoderGoneError(Exception):
-    """The decoder ended, or said what cannot be right; `signal_number` is what ended it, if that is known."""
+    """The decoder ended, or said what cannot be right.
 
-    def __init__(self, reason: str, signal_number: int | None = None) -> None:
+    Attributes:
+        signal_number: what ended it, if that is known.
+        exit_code: what it ended with by itself, if it did.
+    """
+
+    def __init__(self, reason: str, signal_number: int | None = None, exit_code: int | None = None) -> None:
         super().__init__(reason)
         self.signal_number = signal_number
+        self.exit_code = exit_code
 
 
 class DecoderTimeoutError(Exception):
@@ -231,7 +240,7 @@ class DecoderProcess:
         except subprocess.TimeoutExpired:
             return DecoderGoneError("it closed its connection")
         if code >= 0:
-            return DecoderGoneError(f"it ended with code {code}")
+            return DecoderGoneError(f"it ended with code {code}", exit_code=code)
         with contextlib.suppress(ValueError):
             return DecoderGoneError(f"it was ended by {signal.Signals(-code).name}", -code)
         return DecoderGoneError(f"it was ended by signal {-code}", -code)
@@ -252,8 +261,8 @@ class DecoderPool:
 
         Raises:
             IsolationError: where none can be started.
-            DecoderGoneError: where the interpreter that has started others was ended by a signal each time:
-                the machine is short of memory, perhaps, and a later start may succeed.
+            DecoderGoneError: where the interpreter that has started others started none this time: the
+                machine is short of memory, perhaps, and a later start may succeed.
         """
         while True:
             with self._lock:
@@ -298,11 +307,11 @@ class DecoderPool:
                 try:
                     decoder = DecoderProcess(interpreter)
                 except (DecoderGoneError, DecoderTimeoutError, OSError) as error:
-                    if isinstance(error, DecoderGoneError) and error.signal_number:
+                    if _may_pass(error, known is not None):
                         if left:
                             continue
                         if known:
-                            raise
+                            raise DecoderGoneError(str(error)) from None
                     if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
                         raise _too_many_files(error) from None
                     refused.append(f"{interpreter} ({str(error) or 'no answer'})")
@@ -317,6 +326,16 @@ class DecoderPool:
             f"{sys.version_info.major}.{sys.version_info.minor} that has NumPy and PyAV, or to "
             f"'{IN_PROCESS}' where no file comes from strangers"
         )
+
+
+def _may_pass(error: Exception, has_started_others: bool) -> bool:
+    """Return whether a start that failed may succeed another time, by what it failed with."""
+    if isinstance(error, OSError):
+        return error.errno in _SHORT
+    if not isinstance(error, DecoderGoneError):
+        return False
+    # Python without memory ends with a code, as it does where a module is missing
+    return error.signal_number is not None or (has_started_others and error.exit_code is not None)
 
 
 def _too_many_files(error: OSError) -> IsolationError:

@@ -132,18 +132,17 @@ def test_a_decoder_that_is_killed_before_a_frame_makes_its_file_undecodable(writ
     assert len(read(path)) == 3
 
 
-def test_decoders_that_are_killed_at_every_start_cost_one_file_and_not_the_run(
-    write_video, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize(("end", "said"), [("kill -9 $$", "SIGKILL"), ("exit 1", "code 1")])
+def test_decoders_that_end_at_every_start_cost_one_file(write_video, tmp_path, monkeypatch, end, said):
     path = write_video("a.mp4", noise(3))
     deadly, python = tmp_path / "deadly", tmp_path / "python"
-    python.write_text(f'#!/bin/sh\n[ -e "{deadly}" ] && kill -9 $$\nexec "{sys.executable}" "$@"\n')
+    python.write_text(f'#!/bin/sh\n[ -e "{deadly}" ] && {end}\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     monkeypatch.setenv(DECODER_VARIABLE, str(python))
     # while a file is open the next needs a decoder of its own
     with open_frames(path):
         deadly.touch()
-        with pytest.raises(DecodeError, match=r"at every start: .*SIGKILL") as caught:
+        with pytest.raises(DecodeError, match=f"at every start: .*{said}") as caught:
             open_frames(path)
     assert caught.value.state == "undecodable"
     deadly.unlink()
