@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = json.loads((ROOT / "engine/flowtell/bundles/default/manifest.json").read_text(encoding="utf-8"))
 SHIPPED = MANIFEST["graphs"]["detector"]["fp32"]["sha256"]
-SAID, LINES_BEFORE = "the default bundle before this one", 12
+SAID, LINES_BEFORE = "earlier default bundle", 12
 # Tables whose mark names no file.
 RESULTS_OF = {"agreement": "benchmarks/results/scenarios"}
 
