@@ -30,7 +30,7 @@ from ._pipeline import FaceGraphs
 from ._providers import Provider, provider_called, usable_providers
 from ._sessions import GraphSession, open_session
 
-__all__ = ["PROVIDER_VARIABLE", "open_fastest"]
+__all__ = ["PROVIDER_VARIABLE", "named_provider", "open_fastest"]
 
 PROVIDER_VARIABLE = "FLOWTELL_PROVIDER"
 
@@ -42,6 +42,11 @@ _WORTH_IT = 1.2
 """How many times the CPU's speed another provider must reach: less may be the noise of a busy machine."""
 
 _TIMED_CALLS = 3
+
+
+def named_provider() -> str:
+    """Return what the environment names for `auto`; `auto` where it names nothing."""
+    return os.environ.get(PROVIDER_VARIABLE) or "auto"
 
 
 def open_fastest(
@@ -65,7 +70,7 @@ def open_fastest(
 
 
 def _fastest(bundle: Bundle, precision: str, graphs: FaceGraphs, *, believes_kept: bool = True) -> Provider:
-    named = os.environ.get(PROVIDER_VARIABLE) or "auto"
+    named = named_provider()
     if named != "auto":
         try:
             return provider_called(named)

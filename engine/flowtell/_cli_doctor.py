@@ -6,13 +6,12 @@ import argparse
 import importlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from . import _provider_openvino
-from ._auto_provider import PROVIDER_VARIABLE
+from ._auto_provider import PROVIDER_VARIABLE, named_provider
 from ._bundle import Bundle
 from ._detector import Detector
 from ._errors import FlowtellError, ProviderError
@@ -67,8 +66,7 @@ def examine() -> list[Finding]:
         _try("onnxruntime", _onnxruntime),
     ]
     for name in PROVIDER_NAMES:
-        # the variable says what auto is
-        named = (os.environ.get(PROVIDER_VARIABLE) if name == "auto" else None) or name
+        named = named_provider() if name == "auto" else name
         reason = _why_not_usable(named)
         detail = reason or "usable"
         if named != name:

@@ -257,8 +257,8 @@ def test_videos_from_elsewhere_change_no_other_ones(videos, prepared, tiny_bundl
     written = {path.name: path.stat().st_mtime_ns for path in (out / "clips").glob("*.tfrecord")}
     shutil.copy(videos / "natural.mp4", tmp_path / "more.mp4")
     more = LabelledVideo(tmp_path / "more.mp4", 0, frozenset(["ann"]), "real")
-    grown = [*read_labels(videos / "labels.csv"), more]
-    grown = prepare(grown, out, tiny_bundle, tiny_bundle, PrepareSettings(clips_per_file=2))
+    labelled = [*read_labels(videos / "labels.csv"), more]
+    grown = prepare(labelled, out, tiny_bundle, tiny_bundle, PrepareSettings(clips_per_file=2))
     # What an index says does not hang on when its videos came.
     names = [entry["video"] for entry in grown.index["videos"]]
     base = os.path.commonpath([videos, tmp_path])
