@@ -5,9 +5,10 @@
 Videos are judged by rows of six: every contender judges a row before the next one does, in an order that
 turns from row to row, so that a machine that slows down for a while slows all of them. The engine reads the
 next file of a row while the last clips of one are judged, as `flowtell detect FILE...` does; the original
-takes file by file, and of files on which it finds no face neither its time nor its pairs count. Before a row
-is timed, the reference judges crops of the engine's own of each file, and the run ends where their
-probabilities differ. Figures are kept row by row in the result, and a run that is begun again goes on where
+takes file by file, and of files on which it finds no face neither its time nor its pairs count. It judges the
+frames of the engine's clips, and has no more to decode than what lies before the last of them. Before a row
+is timed, it judges crops of the engine's own of each file, and the run ends where their probabilities differ.
+Figures are kept row by row in the result, and a run that is begun again goes on where
 it stopped.
 
 For each contender: pairs a second and files a second, median and quartiles over the rows; how many times
@@ -72,8 +73,14 @@ def _run(args):
         if "done" in entry:
             continue
         print(f"{first + 1} to {first + len(row)} of {len(args.video[: args.files])}", file=sys.stderr)
-        found = {name: _difference(video, contenders[OURS], models) for name, video in row.items()}
-        compared = {name: value for name, value in found.items() if value is not None}
+        clips = {name: _clips_of(video, contenders[OURS].bundle) for name, video in row.items()}
+        spans = {name: [(clip.start_s, clip.end_s) for clip in found] for name, found in clips.items()}
+        compared = {
+            name: _difference(found[0].frames, contenders[OURS], models)
+            for name, found in clips.items()
+            if found
+        }
+        del clips
         entry["largest_difference_of_probability"] = max(compared.values(), default=None)
         for name, difference in compared.items():
             if difference > SAME_PROBABILITY:
@@ -81,7 +88,7 @@ def _run(args):
                 return 1
         names = list(contenders)
         for turn in range(len(names)):
-            _measure(entry, row, contenders, names[(turn + number) % len(names)], first, args)
+            _measure(entry, row, spans, contenders, names[(turn + number) % len(names)], first, args)
         entry["gemm_gflops"], _ = best_gemm()
         entry["done"] = wanted
         write_json(args.out, report)
@@ -164,6 +171,7 @@ def _opened(path, bundle, row):
         "detector_sha256": opened.manifest.graphs["detector"]["fp32"].sha256,
         "clips_per_file": CLIPS,
         "error_rate": ERROR_RATE,
+        "original_judges": "the frames of the engine's clips",
         "row": row,
         "rows": [],
     }
@@ -171,7 +179,8 @@ def _opened(path, bundle, row):
         return fresh
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        alike = [kept[name] == fresh[name] for name in ("kind", "bundle_sha256", "machine", "row")]
+        told_apart = ("kind", "bundle_sha256", "machine", "original_judges", "row")
+        alike = [kept[name] == fresh[name] for name in told_apart]
         kept["rows"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise flowtell.InputError(
@@ -201,22 +210,31 @@ def _contenders(args):
     return contenders, models
 
 
-def _difference(video, detector, models):
-    """Return how far the probabilities of both lie apart on a clip of the engine's; None without a clip."""
+def _clips_of(video, bundle):
+    """Return the clips that the engine judges of a video, those of a broken one up to where it breaks."""
+    clips = []
+    try:
+        clips.extend(flowtell.iter_face_clips(video, bundle, max_clips=CLIPS))
+    except flowtell.DecodeError as error:
+        print(f"{video.name}: {error}", file=sys.stderr)
+    return clips
+
+
+def _difference(clip, detector, models):
+    """Return how far the probabilities of both lie apart on the crops of a clip of the engine's."""
     from flowtell.training.reference import judge_crops
 
-    clips = [clip.frames for clip in flowtell.iter_face_clips(video, detector.bundle, max_clips=1)]
-    if not clips:
-        return None
-    wanted = np.array(judge_crops(clips, models).pair_probabilities)
-    got = 1 / (1 + np.exp(-detector.score_clips(clips[0][None]).pair_logits[0].astype(np.float64)))
+    wanted = np.array(judge_crops([clip], models).pair_probabilities)
+    got = 1 / (1 + np.exp(-detector.score_clips(clip[None]).pair_logits[0].astype(np.float64)))
     return float(np.abs(got - wanted).max())
 
 
-def _sampled(contender, videos, pairs):
-    """Return the figures of one contender for 4 clips, or so many pairs, of each video of a row."""
+def _sampled(contender, videos, spans):
+    """Return the figures of one contender for 4 clips, or the frames of those, of each video of a row."""
     if not isinstance(contender, flowtell.Detector):
-        judged = [_as_original(contender, video, pairs) for video in videos]
+        judged = [_as_original(contender, *each) for each in zip(videos, spans, strict=True) if each[1]]
+        if not judged:
+            return {"files": 0, "pairs": 0, "s": 0.0, "stages_ms": {}}
         return _together([figures for figures in judged if figures["pairs"]] or judged)
     with watched_calls(contender) as calls:
         begun_s = time.perf_counter()
@@ -234,11 +252,10 @@ def _together(judged):
     return {**sums, "stages_ms": stages, **({"verdicts": verdicts} if verdicts else {})}
 
 
-def _measure(entry, row, contenders, contender, first, args):
+def _measure(entry, row, spans, contenders, contender, first, args):
     """Have one contender judge a row, and then what is wanted of each of its files."""
     model = contenders[contender]
-    pairs = CLIPS * contenders[OURS].bundle.manifest.pairs_per_clip
-    entry["sampled"][contender] = _sampled(model, list(row.values()), pairs)
+    entry["sampled"][contender] = _sampled(model, list(row.values()), list(spans.values()))
     is_last = (
         contender == [name for name, each in contenders.items() if isinstance(each, flowtell.Detector)][-1]
     )
@@ -257,11 +274,11 @@ def _measure(entry, row, contenders, contender, first, args):
             anytime[contender] = _detect(model, video, flowtell.Effort(error_rate=ERROR_RATE))
 
 
-def _as_original(models, video, pairs):
+def _as_original(models, video, spans):
     from flowtell.training.reference import judge_video
 
     begun_s = time.perf_counter()
-    verdict = judge_video(video, models, pairs=pairs)
+    verdict = judge_video(video, models, spans=spans)
     spent_s = time.perf_counter() - begun_s
     return {
         "files": 1,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import sys
 import tempfile
 import time
@@ -43,8 +44,11 @@ __all__ = [
 
 # OpenCV's own default for JPEG, and what a demo that says nothing gets.
 JPEG_QUALITY = 95
+# Times of one frame that two readers give agree to less: half a frame of 500 a second.
+_SAME_TIME_S = 1e-3
 # Keras's `predict` takes batches of this size unless told otherwise.
 _PREDICT_BATCH = 32
+_WHOLE = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def judge_video(
     models: TrainedModels,
     *,
     pairs: int | None = None,
+    spans: Sequence[tuple[float, float]] | None = None,
     margin: float = 1.3,
     threshold: float = 0.5,
 ) -> ReferenceVerdict:
@@ -97,24 +102,30 @@ def judge_video(
         path: the video, decoded by OpenCV.
         models: the networks.
         pairs: use only so many pairs, from the start; None for all.
+        spans: use only frames within these times, (first, last) in seconds, and no pair that reaches from one
+            span into another; what lies before the last of them is decoded, what comes after it is not. None
+            for the whole video.
         margin: side of a crop over the longer side of the cascade's box; 1.3 is what flowtell's models were
             trained on, 2 what the original's tool did by default.
         threshold: a mean above it reads ``Fake``.
 
     Raises:
-        InputError: the video cannot be opened or holds no frame, or the models have an LSTM over the pairs.
+        InputError: the video cannot be opened or holds no frame there, or the models have an LSTM over the
+            pairs.
     """
     require_mean(models)
     timer = _Timer()
     with tempfile.TemporaryDirectory(prefix="flowtell-reference-") as folder:
-        frames = _write_frames(Path(path), Path(folder), None if pairs is None else pairs + 1)
+        most = None if pairs is None else pairs + 1
+        runs = _write_frames(Path(path), Path(folder), most, _merged(spans or [_WHOLE]))
         timer.lap("frames")
-        crops = [haar_crop(cv2.imread(str(name)), models.settings.crop_size, margin) for name in frames]
+        size_px = models.settings.crop_size
+        crops = [[haar_crop(cv2.imread(str(name)), size_px, margin) for name in run] for run in runs]
         timer.lap("crop")
-        both = [pair for pair in itertools.pairwise(crops) if all(c is not None for c in pair)]
+        both = [pair for run in crops for pair in itertools.pairwise(run) if all(c is not None for c in pair)]
         probabilities = _judge_pairs(both, models, Path(folder), timer)
-    found = sum(crop is not None for crop in crops)
-    return _verdict(Path(path).name, probabilities, threshold, len(frames), found, timer)
+    found = sum(crop is not None for run in crops for crop in run)
+    return _verdict(Path(path).name, probabilities, threshold, sum(map(len, crops)), found, timer)
 
 
 def judge_crops(
@@ -154,26 +165,48 @@ def require_mean(models):
         )
 
 
-def _write_frames(video, folder, limit):
-    """Decode a video into numbered JPEG files; return their paths in order."""
+def _merged(spans):
+    """Return spans in their order, those that touch as one."""
+    merged = []
+    for first_s, last_s in sorted(spans):
+        if merged and first_s <= merged[-1][1] + _SAME_TIME_S:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last_s))
+        else:
+            merged.append((first_s, last_s))
+    return merged
+
+
+def _write_frames(video, folder, limit, spans):
+    """Decode a video into numbered JPEG files, up to the last span; return their paths in order, by span."""
     capture = cv2.VideoCapture(str(video))
+    left = list(spans)
+    runs = [[]]
+    count = 0
     try:
         if not capture.isOpened():
             raise InputError(f"'{video}' cannot be opened as a video")
-        paths = []
-        while limit is None or len(paths) < limit:
-            read, frame = capture.read()
+        while (limit is None or count < limit) and capture.grab():
+            time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+            while left and time_s > left[0][1] + _SAME_TIME_S:
+                del left[0]
+                runs.append([])
+            if not left:
+                break
+            if time_s < left[0][0] - _SAME_TIME_S:
+                continue
+            read, frame = capture.retrieve()
             if not read:
                 break
-            path = folder / f"frame{len(paths):06d}.jpg"
+            path = folder / f"frame{count:06d}.jpg"
             if not cv2.imwrite(str(path), frame, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
                 raise InputError(f"'{path}' cannot be written: is the disk full?")
-            paths.append(path)
+            runs[-1].append(path)
+            count += 1
     finally:
         capture.release()
-    if not paths:
+    if not count:
         raise InputError(f"'{video}' holds no frame that can be decoded")
-    return paths
+    return runs
 
 
 def _judge_pairs(pairs, models, folder, timer):

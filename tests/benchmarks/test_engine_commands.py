@@ -149,6 +149,7 @@ def test_a_run_goes_on_in_its_own_result_and_leaves_any_other_as_it_is(tiny_bund
         "kind": "flowtell.benchmarks.engine",
         "bundle_sha256": flowtell.Bundle.open(tiny_bundle).sha256,
         "machine": machine_context(),
+        "original_judges": "the frames of the engine's clips",
         "row": 6,
         "rows": [{"files": ["a.mp4"], "done": True}],
     }
@@ -189,13 +190,15 @@ def test_rows_are_of_so_many_videos_and_keep_what_was_measured(tmp_path):
 
 
 def test_a_row_of_the_original_is_of_the_files_with_a_face(monkeypatch):
-    def judged(_, video, pairs):
-        return {"files": 1, "pairs": pairs * (video != "none"), "s": 2.0, "stages_ms": {"flow": 1.0}}
+    def judged(_, video, spans):
+        return {"files": 1, "pairs": 64 * (video != "none"), "s": 2.0, "stages_ms": {"flow": 1.0}}
 
     monkeypatch.setattr(engine, "_as_original", judged)
-    found = engine._sampled("models", ["a", "none", "b"], 64)
+    spans = [[(0.0, 1.0)], [(2.0, 3.0)], [(0.0, 1.0)], []]
+    found = engine._sampled("models", ["a", "none", "b", "c"], spans)
     assert found == {"files": 2, "pairs": 128, "s": 4.0, "stages_ms": {"flow": 2.0}}
-    assert engine._sampled("models", ["none"], 64)["pairs"] == 0
+    assert engine._sampled("models", ["none"], spans[1:2])["pairs"] == 0
+    assert engine._sampled("models", ["c"], [[]]) == {"files": 0, "pairs": 0, "s": 0.0, "stages_ms": {}}
 
 
 @pytest.mark.parametrize("scene", [cross(4), crowd(2)])

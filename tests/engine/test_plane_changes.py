@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
@@ -14,10 +15,12 @@ from flowtell._colour import LAYOUTS, plane_arrays
 from flowtell._face_crops import Cropper, WaitingPixels
 from flowtell._frame import PlanarFrame, RgbFrame
 from flowtell._pipeline import open_face_graphs
-from flowtell._planar_parts import PartConverter
-from flowtell._planes import MATRICES, PixelKind, PlanarPicture
+from flowtell._planar_parts import PartConverter, part_of
+from flowtell._plane_changes import surely_differ
+from flowtell._planes import MATRICES, PixelKind, PlanarPicture, PlaneTaker
 from flowtell._signature import signature_samples
 from flowtell._siting import SITINGS, blank_picture
+from flowtell.samples import natural_path
 
 RANGES = [ColorRange.UNSPECIFIED, ColorRange.MPEG, ColorRange.JPEG]
 SPARE = 3 * 192
@@ -113,6 +116,48 @@ def test_what_did_not_change_cannot_differ_much(cropper):
     assert same.most_difference(first) == SPARE
     # 2 levels of luma on average are 2.3 of each colour; chroma, of which the greatest counts, as much again
     assert SPARE + 192 * 2.3 < other.most_difference(first) < SPARE + 192 * 9
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("siting", SITINGS)
+def test_what_surely_differs_does(layout, siting):
+    """Flat pictures at the edges of what is told; luma and chroma rise together, so that green stays."""
+    rng = np.random.default_rng(len(layout) + 7 * SITINGS.index(siting))
+    converter = PartConverter()
+    told = {True: 0, False: 0}
+    for matrix, levels in itertools.product(sorted(MATRICES), RANGES):
+        kind = PixelKind(layout, matrix, int(levels), siting, 0)
+        for _ in range(20):
+            luma, step = int(rng.choice([20, 66, 67, 125, 184, 185, 250])), int(rng.integers(3, 12))
+            rise, away = int(rng.integers(0, step + 1)), 1 if luma < 125 else -1
+            chroma = 128 + rng.integers(36, rng.choice([52, 100]), 2) * rng.choice([-1, 1], 2)
+            planes = plane_arrays(blank_picture(layout, 64, 64, "left"))
+            first, second = (
+                tuple(
+                    np.full(plane.shape, level, np.uint8)
+                    for plane, level in zip(planes, (luma, *(chroma + risen)), strict=True)
+                )
+                for risen in (0, away * rise)
+            )
+            second[0][32, 33] = luma + away * step
+            one, other = (part_of(PlanarPicture(kind, planes), 8, 8, 56, 56) for planes in (first, second))
+            differs = surely_differ(one, other)
+            told[differs] += 1
+            if differs:
+                row, column = 32 - 8, 33 - 8
+                before, after = (converter.colours(part)[row, column, 1] for part in (one, other))
+                assert before != after
+    assert min(told.values()) > 20
+
+
+def test_a_face_that_moves_surely_differs_and_one_that_does_not_never_does():
+    taker = PlaneTaker(0)
+    with av.open(str(natural_path())) as container:
+        pictures = [taker.take(picture) for picture in itertools.islice(container.decode(video=0), 20)]
+    middle = (pictures[0].shape[1] // 4, pictures[0].shape[0] // 4)
+    parts = [part_of(picture, *middle, 3 * middle[0], 3 * middle[1]) for picture in pictures]
+    assert sum(surely_differ(one, other) for one, other in itertools.pairwise(parts)) > 15
+    assert not any(surely_differ(part, part) for part in parts)
 
 
 def test_nothing_is_said_of_what_cannot_be_compared(cropper):

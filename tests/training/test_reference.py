@@ -48,6 +48,19 @@ def test_a_video_goes_the_demos_way(models, tmp_path, tiny_bundle, capsys):
     assert set(printed["timing_ms"]) == {"frames", "crop", "flow", "records", "predict"}
 
 
+def test_spans_of_a_video_are_judged_as_in_the_whole_of_it(models):
+    """The natural sample has 25 frames a second."""
+    whole = judge_video(samples.natural_path(), models, pairs=20)
+    spans = [(0.6, 0.76), (0.12, 0.2), (0.2, 0.28)]
+    found = judge_video(samples.natural_path(), models, spans=spans)
+    # frames 3 to 7, for two of them touch, and 15 to 19
+    assert (found.frames, found.faces) == (10, 10)
+    wanted = [whole.pair_probabilities[k] for k in (3, 4, 5, 6, 15, 16, 17, 18)]
+    assert found.pair_probabilities == pytest.approx(wanted, abs=TOLERANCES["reference_probability"].value)
+    with pytest.raises(InputError, match="holds no frame that can be decoded"):
+        judge_video(samples.natural_path(), models, spans=[(50.0, 51.0)])
+
+
 def test_no_face_is_no_number(models, write_video):
     grey = write_video("grey.mp4", [np.full((96, 96, 3), 9 * k, np.uint8) for k in range(4)])
     verdict = judge_video(grey, models)
