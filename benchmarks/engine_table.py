@@ -87,7 +87,7 @@ def _anytime(name, found):
         beside = f", {times} times as fast as the original on every pair ({files} files)"
     return (
         f"Anytime beside every pair ({name}, {found['files']} files): {saved}{beside}; "
-        f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdicts changed."
+        f"{found['pairs_share']:.0%} of the pairs looked at, {flips} verdict{'s' * (flips != 1)} changed."
     )
 
 

@@ -55,6 +55,7 @@ class FaceClip:
         box: (x, y, w, h) in px of the upright frame, even, square; may reach outside the frame.
         is_background: whether, at its start, another face in the frame was more than twice as large.
         times_s: presentation time of each frame, in seconds.
+        part_of: number of the clip in its file that it was cut out of; None for a whole one.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class FaceClip:
         is_background: bool,
         frames: NDArray[np.uint8] | Sequence[FaceCrop],
         times_s: Sequence[float],
+        part_of: int | None = None,
     ) -> None:
         """Take the clip's frames, or the crops that they are made of when they are first asked for."""
         self.track = track
@@ -74,6 +76,7 @@ class FaceClip:
         self.box = box
         self.is_background = is_background
         self.times_s = tuple(times_s)
+        self.part_of = part_of
         self._frames = frames
 
     def __repr__(self) -> str:
@@ -94,13 +97,17 @@ class FaceClip:
         """Number of consecutive frame pairs, n."""
         return len(self._frames) - 1
 
-    def part(self, first: int, last: int) -> FaceClip:
-        """Return the clip of the frames from `first` to `last`, both of them in it."""
+    def part(self, first: int, last: int, number: int | None = None) -> FaceClip:
+        """Return the clip of the frames from `first` to `last`, both of them in it.
+
+        `number` is what its `part_of` says.
+        """
         frames = self._frames[first : last + 1]
         if isinstance(frames, np.ndarray):
             frames = frames.copy()  # a view would keep the whole clip
         times_s = self.times_s[first : last + 1]
-        return FaceClip(self.track, times_s[0], times_s[-1], self.box, self.is_background, frames, times_s)
+        start_s, end_s = times_s[0], times_s[-1]
+        return FaceClip(self.track, start_s, end_s, self.box, self.is_background, frames, times_s, number)
 
 
 class ClipMaker:

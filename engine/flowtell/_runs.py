@@ -14,7 +14,7 @@ from ._budget import EvenSample
 from ._clips import FaceClip
 from ._judging import ClipLogits
 from ._sequential_test import SequentialTest
-from ._verdict import deciding_tracks, sigmoid
+from ._verdict import JudgedLogit, deciding_tracks, mean_probability, sigmoid
 
 __all__ = ["Judge", "RunPlan"]
 
@@ -47,10 +47,10 @@ class RunPlan:
 
     def add(self, clip: FaceClip) -> list[FaceClip]:
         """Add the next clip of the file; return its runs, all of which are to be offered to the sample."""
-        pairs = clip.pairs
+        pairs, number = clip.pairs, len(self._clips)
         self._clips.append((clip.track, clip.is_background, pairs))
         self._populations[clip.track] = self._populations.get(clip.track, 0) + pairs // _RUN_PAIRS
-        return list(_runs_of(clip))
+        return list(_runs_of(clip, number))
 
     def close(self) -> int:
         """Say that the file has been read; return how many runs may be judged."""
@@ -94,36 +94,37 @@ class RunPlan:
             for track in self.deciding
         }
         left = {track: [run for run in self._runs if run.track == track] for track in self.deciding}
-        scores: dict[int, list[float]] = {track: [] for track in self.deciding}
+        seen: dict[int, list[JudgedLogit]] = {track: [] for track in self.deciding}
         undecided = set(self.deciding)
         # of these there are more runs than are kept, and no look is left that would decide
         spent: set[int] = set()
         while undecided:
             wave: list[FaceClip] = []
             for track in sorted(undecided):
-                wanted = next(look for look in tests[track].looks if look > len(scores[track]))
-                count = wanted - len(scores[track])
+                wanted = next(look for look in tests[track].looks if look > len(seen[track]))
+                count = wanted - len(seen[track])
                 taken, left[track] = left[track][:count], left[track][count:]
                 if len(taken) < count:
                     spent.add(track)
                 wave += taken
             for run, logits in judge(wave):
-                scores[run.track].append(sigmoid(logits.clip_logit))
+                seen[run.track].append((run.part_of, logits.clip_logit, run.pairs))
                 yield run, logits
             undecided -= spent
             for track in sorted(undecided):
-                if tests[track].is_decided(scores[track]):
+                mean = mean_probability(seen[track])
+                if tests[track].is_decided([sigmoid(logit) for _, logit, _ in seen[track]], mean):
                     undecided.discard(track)
-                    if sum(scores[track]) > threshold * len(scores[track]):
+                    if mean > threshold:
                         undecided.clear()
                         spent.clear()
-        seen_all = all(len(scores[track]) == self._populations[track] for track in self.deciding)
+        seen_all = all(len(seen[track]) == self._populations[track] for track in self.deciding)
         self.stopped = "budget" if spent else "all" if seen_all else "decided"
 
 
-def _runs_of(clip: FaceClip) -> Iterator[FaceClip]:
+def _runs_of(clip: FaceClip, number: int) -> Iterator[FaceClip]:
     """Yield the clip cut into runs of 2 pairs that share a frame with the next; the last takes the rest."""
     count = clip.pairs // _RUN_PAIRS
-    for number in range(count):
-        first = number * _RUN_PAIRS
-        yield clip.part(first, clip.pairs if number == count - 1 else first + _RUN_PAIRS)
+    for index in range(count):
+        first = index * _RUN_PAIRS
+        yield clip.part(first, clip.pairs if index == count - 1 else first + _RUN_PAIRS, number)

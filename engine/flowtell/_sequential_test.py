@@ -44,17 +44,18 @@ class SequentialTest:
         self.looks = _looks(population)
         self._level = level_of_each(self.looks, error_rate)
 
-    def is_decided(self, scores: Sequence[float]) -> bool:
+    def is_decided(self, scores: Sequence[float], mean: float) -> bool:
         """Tell whether the scores so far, drawn evenly, tell the side on which the mean of all lies.
 
         Args:
             scores: as many as one of `looks` says.
+            mean: what they say the mean of all is: their own, or one that knows more of them.
         """
         count = len(scores)
         if count >= self._population:
             return True
-        mean = math.fsum(scores) / count
-        variance = math.fsum((score - mean) ** 2 for score in scores) / (count - 1)
+        middle = math.fsum(scores) / count
+        variance = math.fsum((score - middle) ** 2 for score in scores) / (count - 1)
         # of the mean of all, given that those not seen are drawn from the same: the finite population's
         error = math.sqrt(variance / count * (1 - count / self._population))
         distance = abs(mean - self._threshold)

@@ -18,26 +18,41 @@ __all__ = [
     "Conclusion",
     "Judge",
     "JudgedClip",
+    "JudgedLogit",
     "concluded",
     "deciding_tracks",
     "faces_from_clips",
     "file_probability",
     "file_state",
     "judged_clip",
+    "mean_probability",
     "result_of",
     "sigmoid",
     "verdict_of",
 ]
 
 
+JudgedLogit = tuple[int | None, float, int]
+"""What a clip was cut out of (`FaceClip.part_of`), its logit, and how many pairs it has."""
+
+
 @dataclass(frozen=True)
 class JudgedClip:
-    """A clip's result, the track it belongs to, whether its face was in the background, and seconds spent."""
+    """A clip's result, and what else is known of it.
+
+    Attributes:
+        track: that it belongs to.
+        is_background: whether its face was in the background.
+        clip: its result.
+        spent_s: on judging it, in seconds.
+        part_of: as of `FaceClip`.
+    """
 
     track: int
     is_background: bool
     clip: ClipResult
     spent_s: float
+    part_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,29 @@ def judged_clip(clip: FaceClip, logits: ClipLogits) -> JudgedClip:
     """Return what a result keeps of a clip and of what the detector said about it."""
     pairs = tuple(float(logit) for logit in logits.pair_logits)
     result = ClipResult(clip.start_s, clip.end_s, clip.box, logits.clip_logit, pairs)
-    return JudgedClip(clip.track, clip.is_background, result, logits.spent_s)
+    return JudgedClip(clip.track, clip.is_background, result, logits.spent_s, clip.part_of)
+
+
+def mean_probability(judged: Iterable[JudgedLogit]) -> float:
+    """Return a face's probability: the mean of its clips'.
+
+    Parts of one clip count as that clip, whose logit is the mean of their pairs': the mean of their own
+    probabilities lies nearer to a half than it, and another side of a threshold may be nearer.
+
+    Args:
+        judged: at least one.
+    """
+    probabilities = []
+    parts: dict[int, list[tuple[float, int]]] = {}
+    for part_of, logit, pairs in judged:
+        if part_of is None:
+            probabilities.append(sigmoid(logit))
+        else:
+            parts.setdefault(part_of, []).append((logit, pairs))
+    for runs in parts.values():
+        total = math.fsum(logit * pairs for logit, pairs in runs)
+        probabilities.append(sigmoid(total / sum(pairs for _, pairs in runs)))
+    return math.fsum(probabilities) / len(probabilities)
 
 
 def result_of(
@@ -149,7 +186,7 @@ def deciding_tracks(clips: Iterable[tuple[int, bool, int]], pairs_per_clip: int)
 def faces_from_clips(
     judged: Sequence[JudgedClip], pairs_per_clip: int, deciding: set[int] | None = None
 ) -> tuple[FaceResult, ...]:
-    """Return the faces of these clips in order of their track; a face's probability is its clips' mean.
+    """Return the faces of these clips in order of their track; see `mean_probability` for their own.
 
     Args:
         judged: what was judged.
@@ -165,7 +202,7 @@ def faces_from_clips(
     return tuple(
         FaceResult(
             track,
-            math.fsum(sigmoid(item.clip.logit) for item in items) / len(items),
+            mean_probability((item.part_of, item.clip.logit, len(item.clip.pair_logits)) for item in items),
             track in deciding,
             tuple(item.clip for item in items),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import statistics
 from importlib import resources
 
 import jsonschema
@@ -17,7 +18,7 @@ from flowtell._judging import ClipLogits
 from flowtell._pipeline import ClipReader
 from flowtell._runs import RunPlan
 from flowtell._sequential_test import SequentialTest
-from flowtell._verdict import sigmoid
+from flowtell._verdict import mean_probability, sigmoid
 
 NATURAL = samples.natural_path()
 
@@ -77,6 +78,16 @@ def test_runs_cover_every_pair_once():
         (100, 102), (102, 104), (104, 107), (200, 202), (202, 204),
         (300, 302), (302, 304), (304, 306), (306, 309),
     ]  # fmt: skip
+
+
+def test_runs_of_a_clip_that_say_this_and_that_count_as_the_clip():
+    """The clips' probability is 0.45, the mean of their runs' 0.476."""
+    plan = plan_of(*[clip(0, 100 * index, 16) for index in range(12)])
+    judge, _ = judge_as(lambda run: -2.0 if run.start_s % 4 else 1.6)
+    seen = list(plan.judge_until_decided(0.46, 0.05, judge))
+    assert statistics.fmean(sigmoid(logits.clip_logit) for _, logits in seen) > 0.47
+    assert mean_probability((run.part_of, logits.clip_logit, 2) for run, logits in seen) < 0.46
+    assert plan.stopped in ("all", "decided")
 
 
 @pytest.mark.parametrize(("logit", "verdict"), [(2.0, True), (-2.0, False)])
@@ -186,6 +197,9 @@ def test_a_budget_of_seconds_looks_at_one_run_at_least_and_stops(tiny):
     long = tiny.detect(NATURAL, effort=Effort(compute_s=1e6))
     assert long.stopped == "all"
     assert long.pairs_judged == long.pairs_total == 96
+    # the graph's own mean of a clip's logits is of float32
+    close = TOLERANCES["face_score"].value
+    assert long.fake_probability == pytest.approx(tiny.detect(NATURAL).fake_probability, abs=close)
 
 
 @pytest.mark.parametrize(("rate", "clips"), [(30, 2), (1e-3, 1), (1e6, 6), (1e308, 6)])

@@ -67,7 +67,9 @@ def test_the_test_is_wrong_no_more_often_than_it_may(error_rate, distance):
         mean = statistics.fmean(scores)
         scores = [0.5 + distance + score - mean for score in scores]
         test = SequentialTest(len(scores), 0.5, error_rate)
-        look = next(look for look in test.looks if test.is_decided(scores[:look]))
+        look = next(
+            look for look in test.looks if test.is_decided(scores[:look], statistics.fmean(scores[:look]))
+        )
         wrong += statistics.fmean(scores[:look]) < 0.5
         decided_early += look < len(scores)
     # three standard errors of a share of 400
@@ -78,6 +80,13 @@ def test_the_test_is_wrong_no_more_often_than_it_may(error_rate, distance):
 
 def test_scores_that_do_not_vary_decide_at_once_unless_they_are_the_threshold():
     test = SequentialTest(100, 0.5, 0.05)
-    assert test.is_decided([0.6] * 8)
-    assert not test.is_decided([0.5] * 8)
-    assert test.is_decided([0.5] * 100)
+    assert test.is_decided([0.6] * 8, 0.6)
+    assert not test.is_decided([0.5] * 8, 0.5)
+    assert test.is_decided([0.5] * 100, 0.5)
+
+
+def test_the_mean_is_told_from_the_threshold_by_how_far_the_scores_lie_apart():
+    test = SequentialTest(100, 0.5, 0.05)
+    scores = [0.3, 0.5] * 4
+    assert test.is_decided(scores, 0.35)
+    assert not test.is_decided(scores, 0.49)

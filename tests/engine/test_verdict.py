@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from importlib import resources
 from types import SimpleNamespace
 
@@ -40,6 +41,16 @@ def test_a_face_is_the_mean_of_its_clips_probabilities_not_of_its_logits():
     wanted = (0.9 + 0.2) / 2
     assert face.fake_probability == pytest.approx(wanted, abs=TOLERANCES["mean_of_probabilities"].value)
     assert len(face.clips) == 2
+
+
+def test_parts_of_a_clip_count_as_the_clip():
+    runs = [
+        replace(judged(0, logit, pairs=pairs), part_of=number)
+        for logit, pairs, number in [(2.0, 2, 4), (-1.0, 3, 4), (0.5, 2, 9)]
+    ]
+    (face,) = faces_from_clips(runs, 16)
+    wanted = (sigmoid((2 * 2.0 - 3 * 1.0) / 5) + sigmoid(0.5)) / 2
+    assert face.fake_probability == pytest.approx(wanted, abs=TOLERANCES["mean_of_probabilities"].value)
 
 
 def test_a_file_is_the_highest_of_its_faces():
