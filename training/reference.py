@@ -117,7 +117,7 @@ def judge_video(
     timer = _Timer()
     with tempfile.TemporaryDirectory(prefix="flowtell-reference-") as folder:
         most = None if pairs is None else pairs + 1
-        runs = _write_frames(Path(path), Path(folder), most, _merged(spans or [_WHOLE]))
+        runs = _write_frames(Path(path), Path(folder), most, _merged([_WHOLE] if spans is None else spans))
         timer.lap("frames")
         size_px = models.settings.crop_size
         crops = [[haar_crop(cv2.imread(str(name)), size_px, margin) for name in run] for run in runs]

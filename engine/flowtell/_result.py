@@ -39,7 +39,7 @@ class FaceResult:
     Attributes:
         track: its number in the file, from 0, in order of appearance.
         fake_probability: mean of its clips' probabilities, 0 to 1. Where runs of pairs were judged, those of
-            one clip, which have one box, count as one by the mean of their pairs' logits.
+            one clip count as one by the mean of their pairs' logits.
         decides: whether it counts for the file. A face in the background of a larger one, or seen for
             less than one full clip, does not where there is a better one.
         clips: those that were judged, in order of time.

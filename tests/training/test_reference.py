@@ -59,6 +59,8 @@ def test_spans_of_a_video_are_judged_as_in_the_whole_of_it(models):
     assert found.pair_probabilities == pytest.approx(wanted, abs=TOLERANCES["reference_probability"].value)
     with pytest.raises(InputError, match="holds no frame that can be decoded"):
         judge_video(samples.natural_path(), models, spans=[(50.0, 51.0)])
+    with pytest.raises(InputError, match="holds no frame that can be decoded"):
+        judge_video(samples.natural_path(), models, spans=[])
 
 
 def test_no_face_is_no_number(models, write_video):
