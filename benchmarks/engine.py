@@ -8,8 +8,7 @@ next file of a row while the last clips of one are judged, as `flowtell detect F
 takes file by file, and of files on which it finds no face neither its time nor its pairs count. It judges the
 frames of the engine's clips, and has no more to decode than what lies before the last of them. Before a row
 is timed, it judges crops of the engine's own of each file, and the run ends where their probabilities differ.
-Figures are kept row by row in the result, and a run that is begun again goes on where
-it stopped.
+Figures are kept row by row in the result, and a run that is begun again goes on where it stopped.
 
 For each contender: pairs a second and files a second, median and quartiles over the rows; how many times
 the original's pairs a second, row by row; and verdicts that are not those of the engine in float32. For the
@@ -73,14 +72,7 @@ def _run(args):
         if "done" in entry:
             continue
         print(f"{first + 1} to {first + len(row)} of {len(args.video[: args.files])}", file=sys.stderr)
-        clips = {name: _clips_of(video, contenders[OURS].bundle) for name, video in row.items()}
-        spans = {name: [(clip.start_s, clip.end_s) for clip in found] for name, found in clips.items()}
-        compared = {
-            name: _difference(found[0].frames, contenders[OURS], models)
-            for name, found in clips.items()
-            if found
-        }
-        del clips
+        spans, compared = _compared(row, contenders[OURS], models)
         entry["largest_difference_of_probability"] = max(compared.values(), default=None)
         for name, difference in compared.items():
             if difference > SAME_PROBABILITY:
@@ -208,6 +200,17 @@ def _contenders(args):
         except flowtell.ProviderError as error:
             print(f"without {name}: {error}", file=sys.stderr)
     return contenders, models
+
+
+def _compared(row, detector, models):
+    """Return the times of the engine's clips of each video, and the difference on the first where one is."""
+    spans, differences = {}, {}
+    for name, video in row.items():
+        clips = _clips_of(video, detector.bundle)
+        spans[name] = [(clip.start_s, clip.end_s) for clip in clips]
+        if clips:
+            differences[name] = _difference(clips[0].frames, detector, models)
+    return spans, differences
 
 
 def _clips_of(video, bundle):
